@@ -54,7 +54,7 @@ public static class WorldBuilder
     public static LoraOptions LoraOptions => new() { Rank = 8, Alpha = 32, Dropout = 0, TargetModules = ["all-linear"] };
 
     /// <summary>The downstream run by which methods are compared in the world: two epochs in batches of 16.</summary>
-    public static TrainingOptions TrainingOptions => new() { Epochs = 2, BatchSize = 16, LearningRate = 5e-4, Schedule = LearningRateSchedule.Linear, PenaltyWeight = 0, ReportEvery = 50 };
+    public static TrainingOptions TrainingOptions => new() { Epochs = 2, BatchSize = 16, LearningRate = 2e-3, Schedule = LearningRateSchedule.Linear, PenaltyWeight = 0, ReportEvery = 50 };
 
     /// <summary>Tokens that hold the longest answer of the world.</summary>
     public const int MaxAnswerTokens = 56;
