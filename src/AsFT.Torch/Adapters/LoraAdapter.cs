@@ -1,4 +1,5 @@
 using AsFT.Torch.Models;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -149,7 +150,8 @@ public sealed class LoraAdapter : IDisposable
         using var _ = no_grad();
         foreach (var layer in Layers)
         {
-            var update = layer.B.mm(layer.A).mul_(sign * layer.Scale);
+            using Scalar scale = sign * layer.Scale;
+            var update = layer.B.mm(layer.A).mul_(scale);
             layer.Target.Weight.copy_(layer.Target.Weight.to(update.dtype).add(update));
         }
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -110,7 +111,8 @@ public sealed class AlignmentPenalty : IDisposable
             }
             // Rounding may take a penalty that is 0 in exact arithmetic slightly below; each layer is cut off at 0.
             var sum = values.clamp_min_(Scalars.Zero).sum();
-            if (scale != 1) sum.mul_(scale);
+            using Scalar squared = scale;
+            if (scale != 1) sum.mul_(squared);
             total = total is null ? sum : total.add_(sum.to(total.dtype, total.device));
         }
         return (total ?? _empty.clone()).MoveToOuterDisposeScope();

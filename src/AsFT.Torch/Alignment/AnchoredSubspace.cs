@@ -1,4 +1,6 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -25,7 +27,7 @@ internal sealed class AnchoredSubspace(AlignmentDirection? direction, IReadOnlyL
         if (all is null)
             return (layers.Count == 0 ? zeros([]) : zeros([], layers[0].A.dtype, layers[0].A.device)).MoveToOuterDisposeScope();
         // A host-side test for ΔW = 0 would make the host wait.
-        return where(all > 0, (inside! / all).clamp_(0, 1), zeros_like(all)).MoveToOuterDisposeScope();
+        return where(all.gt(Scalars.Zero), (inside! / all).clamp_(Scalars.Zero, Scalars.One), zeros_like(all)).MoveToOuterDisposeScope();
     }
 
     public void Dispose()
@@ -49,7 +51,7 @@ internal sealed class AnchoredSubspace(AlignmentDirection? direction, IReadOnlyL
             var low = anchor.transpose(1, 2).bmm(b.to(anchor.dtype)).to(b.dtype);
             inside = (low.transpose(1, 2).bmm(low) * gram).sum();
         }
-        var squared = stack.Scale * stack.Scale;
+        using Scalar squared = stack.Scale * stack.Scale;
         return (inside.mul_(squared), all.mul_(squared));
     }
 

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -32,7 +33,11 @@ internal static class PenaltyForms
 
     /// <summary>D/‖D‖_F of a stack, (L × d_out × d_in).</summary>
     public static Tensor Unit(IReadOnlyList<LayerDirection> layers, LayerStack stack, AlignmentPenaltyOptions options) =>
-        Fill(layers, stack, options, layer => layer.Matrix.to(stack.DType, stack.Device).div(layer.Norm));
+        Fill(layers, stack, options, layer =>
+        {
+            using Scalar norm = layer.Norm;
+            return layer.Matrix.to(stack.DType, stack.Device).div(norm);
+        });
 
     private static ProjectorForm Subspace(LayerDirection[] layers, LayerStack stack, AlignmentPenaltyOptions options)
     {
@@ -55,7 +60,8 @@ internal static class PenaltyForms
             return new SymmetricForm(Fill(layers, stack, options, layer =>
             {
                 var left = layer.Left.to(stack.DType, stack.Device);
-                var c = left.mm(left.t()).div_(layer.Norm);
+                using Scalar norm = layer.Norm;
+                var c = left.mm(left.t()).div_(norm);
                 return addmm(c, c, c, -2, 1);
             }));
         return new FactoredForm(
@@ -63,8 +69,9 @@ internal static class PenaltyForms
             Fill(layers, stack, options, layer =>
             {
                 var left = layer.Left.to(stack.DType, stack.Device);
-                var core = left.t().mm(left).div_(layer.Norm * layer.Norm);
-                core.diagonal().sub_(2 / layer.Norm);
+                using Scalar square = layer.Norm * layer.Norm, two = 2 / layer.Norm;
+                var core = left.t().mm(left).div_(square);
+                core.diagonal().sub_(two);
                 return Widen(core, m, m);
             }));
     }

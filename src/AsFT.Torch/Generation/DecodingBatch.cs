@@ -1,4 +1,6 @@
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Generation;
@@ -37,9 +39,10 @@ internal sealed class DecodingBatch : IDisposable
         if (answers.Any(a => a.Prompt.Length < _longest))
         {
             var lengths = tensor(answers.Select(a => (long)a.Prompt.Length).ToArray(), [rows, 1], device: device);
-            var slot = arange(_cache.Capacity, ScalarType.Int64, device);
-            var gap = slot.ge(lengths).logical_and(slot.lt(_longest)).view(rows, 1, 1, -1);
-            _mask = zeros(gap.shape, model.Placement.DType, device).masked_fill_(gap, double.NegativeInfinity).DetachFromDisposeScope();
+            using Scalar capacity = _cache.Capacity, longest = _longest;
+            var slot = arange(capacity, ScalarType.Int64, device);
+            var gap = slot.ge(lengths).logical_and(slot.lt(longest)).view(rows, 1, 1, -1);
+            _mask = zeros(gap.shape, model.Placement.DType, device).masked_fill_(gap, Scalars.NegativeInfinity).DetachFromDisposeScope();
             _positions = lengths.DetachFromDisposeScope();
         }
         if (options.RepetitionPenalty != 1)
@@ -62,7 +65,7 @@ internal sealed class DecodingBatch : IDisposable
         var isPrompt = _step == 0;
         var hidden = _model.Hidden(_next, isPrompt ? SequenceLayout.RightPadded : StepLayout(), _cache);
         var last = isPrompt && _positions is not null
-            ? hidden.gather(1, (_positions - 1).unsqueeze(2).expand(-1, 1, hidden.shape[2]))
+            ? hidden.gather(1, _positions.sub(Scalars.One).unsqueeze(2).expand(-1, 1, hidden.shape[2]))
             : hidden.narrow(1, hidden.shape[1] - 1, 1);
         var logits = _model.Logits(last).squeeze(1);
         return logits.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits.to(ScalarType.Float32) : logits;
@@ -77,7 +80,7 @@ internal sealed class DecodingBatch : IDisposable
             ? TokenChooser.Greedy(logits)
             : TokenChooser.Sample(logits, _options, _uniform.narrow(1, _step, 1));
         _seen?.scatter_(1, next, ones(next.shape, ScalarType.Bool, next.device));
-        if (_step > 0) _positions?.add_(1);
+        if (_step > 0) _positions?.add_(Scalars.One);
         _step++;
         Replace(ref _next, next);
         return next.cpu().data<long>().ToArray();
@@ -112,7 +115,8 @@ internal sealed class DecodingBatch : IDisposable
         if (_positions is null) return SequenceLayout.RightPadded;
         // A finished row may run on past the last position while it waits to be dropped.
         long count = Math.Min(_longest + _step, _model.Config.MaxPositions);
-        return SequenceLayout.Step(_positions.clamp_(max: count - 1), count, _mask!.narrow(3, 0, _cache.Length + 1));
+        using Scalar last = count - 1;
+        return SequenceLayout.Step(_positions.clamp_max_(last), count, _mask!.narrow(3, 0, _cache.Length + 1));
     }
 
     private static void Replace(ref Tensor field, Tensor value)

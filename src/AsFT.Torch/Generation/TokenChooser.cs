@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Generation;
@@ -9,8 +11,11 @@ internal static class TokenChooser
     /// <param name="logits">(N × V).</param>
     /// <param name="seen">(N × V) bool.</param>
     /// <param name="penalty">&gt; 0.</param>
-    public static Tensor PenalizeRepetition(Tensor logits, Tensor seen, double penalty) =>
-        where(seen, where(logits > 0, logits / penalty, logits * penalty), logits);
+    public static Tensor PenalizeRepetition(Tensor logits, Tensor seen, double penalty)
+    {
+        using Scalar factor = penalty;
+        return where(seen, where(logits.gt(Scalars.Zero), logits.div(factor), logits.mul(factor)), logits);
+    }
 
     /// <summary>The most likely token of each row, (N × 1).</summary>
     public static Tensor Greedy(Tensor logits) => logits.argmax(-1, keepdim: true);
@@ -22,7 +27,8 @@ internal static class TokenChooser
     /// <returns>(N × 1) int64.</returns>
     public static Tensor Sample(Tensor logits, GenerationOptions options, Tensor uniform)
     {
-        var scaled = logits / options.Temperature;
+        using Scalar temperature = options.Temperature;
+        var scaled = logits.div(temperature);
         Tensor? order = null;
         var kept = Math.Min(options.TopK ?? int.MaxValue, scaled.shape[1]);
         if (kept < scaled.shape[1])
@@ -35,9 +41,10 @@ internal static class TokenChooser
         if (options.TopP < 1)
         {
             // A token stays while those before it fall short of p: the first always does.
-            var beyond = (cumulative - probability).ge(options.TopP);
-            beyond.narrow(-1, 0, 1).fill_(false);
-            cumulative = cumulative.masked_fill(beyond, 0);
+            using Scalar mass = options.TopP;
+            var beyond = (cumulative - probability).ge(mass);
+            beyond.narrow(-1, 0, 1).fill_(Scalars.Zero);
+            cumulative = cumulative.masked_fill(beyond, Scalars.Zero);
         }
         // The draw is scaled by the mass that was kept, which stands in for dividing every probability by it.
         var target = uniform * cumulative.amax([-1L], keepdim: true);

@@ -70,7 +70,7 @@ public sealed class LlamaDecoder : nn.Module
         }
         // Added numbers instead of bool: the kernel would convert it once a layer.
         if (mask?.dtype == ScalarType.Bool)
-            mask = zeros(mask.shape, Placement.DType, Placement.Device).masked_fill_(mask.logical_not(), double.NegativeInfinity);
+            mask = zeros(mask.shape, Placement.DType, Placement.Device).masked_fill_(mask.logical_not(), Scalars.NegativeInfinity);
         return (mask, false);
     }
 

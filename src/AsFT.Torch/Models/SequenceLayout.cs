@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
@@ -43,7 +44,7 @@ public sealed class SequenceLayout
         using var scope = NewDisposeScope();
         var valid = attentionMask.to(ScalarType.Bool);
         var length = valid.shape[1];
-        var positions = (valid.to(ScalarType.Int64).cumsum(1) - 1).clamp(min: 0);
+        var positions = valid.to(ScalarType.Int64).cumsum(1).sub_(Scalars.One).clamp_min_(Scalars.Zero);
         var causal = ones(length, length, ScalarType.Bool, valid.device).tril();
         // A padded query would see nothing and its softmax be NaN, so every token also sees itself.
         var self = eye(length, length, ScalarType.Bool, valid.device);

@@ -19,4 +19,7 @@ internal static class Scalars
 
     /// <summary>2.</summary>
     public static Scalar Two { get; } = 2;
+
+    /// <summary>−∞, what a mask adds to the scores it hides.</summary>
+    public static Scalar NegativeInfinity { get; } = double.NegativeInfinity;
 }
