@@ -23,6 +23,12 @@ public sealed class TextGenerator
         _endTokens = [.. tokenizer.EosIds, .. model.Config.EosTokenIds];
     }
 
+    /// <summary>The model.</summary>
+    public CausalLanguageModel Model => _model;
+
+    /// <summary>Its tokenizer.</summary>
+    public LanguageTokenizer Tokenizer => _tokenizer;
+
     /// <summary>
     /// Answers each prompt. Prompts of different length in one batch give the same greedy text as one by one, and the
     /// same draws when sampling: logits of different batches differ in their last bits only.
