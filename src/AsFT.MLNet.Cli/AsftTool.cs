@@ -42,6 +42,7 @@ internal static class AsftTool
             new QuickstartCommand(),
             new FineTuneCommand(),
             new GenerateCommand(),
+            new EvalCommand(),
             new DirectionCommand(),
             new MergeCommand(),
             new InfoCommand(),
@@ -51,6 +52,9 @@ internal static class AsftTool
             command.Bind(console);
             root.Subcommands.Add(command);
         }
+        var build = new WorldBuildCommand();
+        build.Bind(console);
+        root.Subcommands.Add(new Command("world", "The synthetic safety world that the quickstart and the measurements run in") { build });
         return root;
     }
 }

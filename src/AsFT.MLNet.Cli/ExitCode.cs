@@ -11,6 +11,9 @@ internal static class ExitCode
     /// <summary>Wrong arguments: unknown, missing or out of range.</summary>
     public const int Usage = 2;
 
+    /// <summary>A measured figure is beyond its limit: a gate of <c>asft eval</c>, or a property that a world must have.</summary>
+    public const int GateFailed = 3;
+
     /// <summary>Interrupted (128 + SIGINT, as shells have it).</summary>
     public const int Cancelled = 130;
 }

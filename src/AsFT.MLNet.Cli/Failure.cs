@@ -26,7 +26,7 @@ internal static partial class Failure
             ArgumentException when typed is null || !PathNames.Contains(typed.HelpName) || Typed(run.Parse, typed).Length == 0 => ExitCode.Usage,
             _ => ExitCode.Failure,
         };
-        Write(run.Console, run.IsJson, $"asft {command.Name}", Describe(run.Parse, typed, cause), code);
+        Write(run.Console, run.IsJson, FullName(command), Describe(run.Parse, typed, cause), code);
         if (run.IsVerbose && code != ExitCode.Cancelled) run.Console.Error.WriteLine(exception);
         return code;
     }
@@ -34,11 +34,14 @@ internal static partial class Failure
     /// <summary>Reports a command line that could not be parsed.</summary>
     public static int ReportUsage(ToolConsole console, ParseResult parse, string message)
     {
-        var command = parse.CommandResult.Command;
-        var name = command is RootCommand ? "asft" : $"asft {command.Name}";
+        var name = FullName(parse.CommandResult.Command);
         Write(console, parse.GetValue(AsftTool.Json), name, $"{OneLine(message)} (see '{name} --help')", ExitCode.Usage);
         return ExitCode.Usage;
     }
+
+    // The words that call the command: asft world build.
+    private static string FullName(Command command) =>
+        command is RootCommand || command.Parents.OfType<Command>().FirstOrDefault() is not { } parent ? "asft" : $"{FullName(parent)} {command.Name}";
 
     private static void Write(ToolConsole console, bool isJson, string command, string line, int code)
     {

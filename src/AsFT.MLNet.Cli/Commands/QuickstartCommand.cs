@@ -1,125 +1,169 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
+using AsFT.MLNet.Cli.Answering;
+using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Output;
+using AsFT.MLNet.Cli.Plots;
+using AsFT.Torch.Generation;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Training;
+using AsFT.Torch.Safety.World;
+using AsFT.Torch.Tokenization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
 using Spectre.Console;
 
 namespace AsFT.MLNet.Cli.Commands;
 
-/// <summary><c>asft quickstart</c>: the whole way on a bundled 260K-parameter model, with λ = 0 and λ = 1.</summary>
+/// <summary><c>asft quickstart</c>: the whole way in the bundled safety world, with plain LoRA and with AsFT, and what each did to safety.</summary>
 internal sealed class QuickstartCommand : ToolCommand
 {
-    private const int HeldOutPercent = 20;
-    private static readonly double[] Lambdas = [0, 1];
+    private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for model.zip, adapter/, direction.safetensors and the plot", DefaultValueFactory = _ => "asft-out" };
+    private readonly Option<int> _epochs = new("--epochs") { Description = "Passes over the training data", DefaultValueFactory = _ => WorldBuilder.TrainingOptions.Epochs };
+    private readonly Option<double> _lambda = new("--lambda") { Description = "Weight of the penalty in the AsFT run", DefaultValueFactory = _ => WorldAssets.Lambda };
 
-    private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for model.zip, adapter/ and direction.safetensors", DefaultValueFactory = _ => "asft-out" };
-
-    private readonly Option<int> _epochs = new("--epochs") { Description = "Passes over the questions", DefaultValueFactory = _ => 80 };
-
-    public QuickstartCommand() : base("quickstart", "Fine-tune a bundled small model with and without the penalty, save it, and let a second process answer with it")
+    public QuickstartCommand() : base("quickstart", "Fine-tune a bundled small model on poisoned data, without and with AsFT, measure what that did to safety, and let a second process answer")
     {
-        Options.Add(_out);
-        Options.Add(_epochs);
+        foreach (var option in new Option[] { _out, _epochs, _lambda }) Options.Add(option);
     }
-
-    private static string AlignedModel => Asset("stories260K-aligned");
-
-    private static string BaseModel => Asset("stories260K");
-
-    private static string Asset(string name) => Path.Combine(AppContext.BaseDirectory, "Quickstart", name);
 
     protected override int Run(ToolRun run)
     {
         // Matrices this small gain nothing from a second thread, and on a busy machine threads that wait for each other cost minutes.
         TorchSharp.torch.set_num_threads(1);
-        var ml = Pipelines.NewContext(run, 42);
+        var ml = Pipelines.NewContext(run, 1);
         // Options are checked before anything is made.
-        var estimators = Lambdas.Select(lambda => (lambda, Pipelines.NewEstimator(ml, NewOptions(run, lambda, run.Get(_epochs))))).ToList();
+        var plain = Pipelines.NewEstimator(ml, NewOptions(run, 0));
+        var asft = Pipelines.NewEstimator(ml, NewOptions(run, run.Get(_lambda)));
         using var folder = new OutputFolder(run.Get(_out));
-        var split = ml.Data.TrainTestSplit(ml.Data.LoadFromInstructionFile(Asset("stories.json")), HeldOutPercent / 100.0);
-        run.Say("A 260K-parameter story model, its version trained to refuse four requests, and 48 questions to learn.");
-        var results = new List<(double Lambda, TrainingRecord.Summary Result)>();
+        var data = ml.Data.LoadFromInstructionFile(WorldAssets.Data(WorldFiles.TaskTrain(WorldAssets.Poison)));
+        var prompts = WorldAssets.Prompts(WorldSplit.Report);
+        SayOpening(run);
+
+        var rows = new List<Row> { Measure(run, "aligned", prompts, AnswersOfAligned(run, prompts)) };
+        using (var tuned = Pipelines.Fit(run, plain, data, null, "Plain LoRA"))
+            rows.Add(Measure(run, "plain LoRA", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
         var (model, adapter, direction) = (folder.Path("model.zip"), folder.Path("adapter"), folder.Path("direction.safetensors"));
-        foreach (var (lambda, estimator) in estimators)
+        using (var tuned = Pipelines.Fit(run, asft, data, null, $"AsFT, lambda = {run.Get(_lambda)}"))
         {
-            using var tuned = Pipelines.Fit(run, estimator, split.TrainSet, split.TestSet, $"lambda = {lambda}");
-            results.Add((lambda, TrainingRecord.Summary.Of(tuned.TrainingResult!)));
-            if (results.Count < Lambdas.Length) continue;
+            rows.Add(Measure(run, "AsFT", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
             // Nothing is written before all of it can be.
-            using var built = DirectionCommand.Build(run, AlignedModel, BaseModel, new AsftFineTuneOptions().TargetModules);
+            using var built = DirectionCommand.Build(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules);
             tuned.SaveAdapter(adapter);
-            AtomicOutput.WriteFile(model, path => ml.Model.Save(tuned, split.TrainSet.Schema, path));
+            AtomicOutput.WriteFile(model, path => ml.Model.Save(tuned, data.Schema, path));
             built.Save(direction);
             folder.Keep();
         }
-        SayTable(run, results);
-        SayMeaning(run, results[0].Result, results[^1].Result);
+        var (png, svg) = QuickstartPlot.Save(folder.Path("quickstart"), "Fine-tuned on a task with 10 % harmful examples",
+            [.. rows.Select(row => (row.Name, new[] { row.Report.HarmfulScore!.Value, row.Report.Accuracy!.Value, row.Report.OverRefusal!.Value }))]);
+        SayTable(run, rows);
+        run.Say($"Plot: {png} and {Path.GetFileName(svg)}");
         run.Say($"Saved {model} ({Sizes.Format(new FileInfo(model).Length)}) and the PEFT folder {adapter}.");
 
-        // Two questions it was trained on and one it has not seen.
-        var asked = Pipelines.ReadInstructions(ml, split.TrainSet).Take(2).Concat(Pipelines.ReadInstructions(ml, split.TestSet).Take(1)).ToList();
-        var answers = AnswerInSecondProcess(run, model, asked.Select(row => row.Prompt));
+        var asked = Samples(prompts, rows[1].Answers);
+        var answers = AnswerInSecondProcess(run, model, asked.Select(sample => sample.Prompt));
         SayAnswers(run, asked, answers);
         run.SayJson(new
         {
-            runs = results.Select(r => new { r.Lambda, r.Result }),
+            poison = WorldAssets.Poison,
+            projection = WorldAssets.Projection,
+            lambda = run.Get(_lambda),
+            rows = rows.Select(row => new
+            {
+                model = row.Name,
+                harmfulScore = ReportDocument.Rate(row.Report.HarmfulScore!.Value),
+                accuracy = ReportDocument.Rate(row.Report.Accuracy!.Value),
+                overRefusal = ReportDocument.Rate(row.Report.OverRefusal!.Value),
+                broken = ReportDocument.Rate(row.Report.Broken!.Value),
+                training = row.Training,
+            }),
+            plot = new { png, svg },
             direction,
             model,
             adapter,
-            secondProcess = asked.Zip(answers, (row, answer) => new { row.Prompt, answer, wanted = row.Response }),
+            secondProcess = asked.Zip(answers, (sample, answer) => new { sample.Kind, sample.Prompt, answer, plainLora = sample.PlainAnswer }),
         });
         return ExitCode.Success;
     }
 
-    // The published defaults (rate 5e-5, 10 epochs) suit a model of billions; this one needs larger steps to learn anything.
-    private static AsftFineTuneOptions NewOptions(ToolRun run, double lambda, int epochs) => new()
+    private AsftFineTuneOptions NewOptions(ToolRun run, double lambda)
     {
-        AlignedModelPath = AlignedModel,
-        BaseModelPath = BaseModel,
-        Lambda = lambda,
-        Template = "plain",
-        LearningRate = 5e-3,
-        Schedule = LearningRateSchedule.Linear,
-        Epochs = epochs,
-        Dropout = 0,
-        MaxNewTokens = 32,
-        SaveWholeModel = true,
-        CancellationToken = run.CancellationToken,
-    };
+        var options = WorldAssets.NewOptions(lambda);
+        options.Epochs = run.Get(_epochs);
+        options.SaveWholeModel = true;
+        options.CancellationToken = run.CancellationToken;
+        return options;
+    }
 
-    private static void SayTable(ToolRun run, IEnumerable<(double Lambda, TrainingRecord.Summary Result)> runs)
+    private static EvaluationAnswers AnswersOfAligned(ToolRun run, EvaluationSet prompts)
     {
-        var table = ToolRun.NewTable("lambda", "CE, training", "CE, held out", "penalty", "update inside anchored subspace", "seconds");
-        foreach (var (lambda, result) in runs)
-            table.AddRow($"{lambda}", $"{result.CrossEntropy:0.000}", $"{result.ValidationLoss:0.000}", $"{result.Penalty:0.0000}", $"{result.AnchoredShare:P1}", $"{result.Seconds:0.0}");
+        using var aligned = AnsweringModel.FromFolder(WorldAssets.AlignedModel, null, WorldBuilder.Template,
+            new GenerationOptions { MaxNewTokens = WorldBuilder.MaxAnswerTokens, BatchSize = 64 }, ComputePlacement.Resolve("auto", "auto"), run.CancellationToken);
+        return prompts.Ask(aligned.Answer);
+    }
+
+    private static EvaluationAnswers AnswersOf(MLContext ml, AsftFineTuneTransformer tuned, EvaluationSet prompts) =>
+        prompts.Ask(asked => [.. tuned.Transform(ml.Data.LoadFromEnumerable(asked.Select(Instruction.Of))).GetColumn<string>(tuned.OutputColumnName)]);
+
+    private static Row Measure(ToolRun run, string name, EvaluationSet prompts, EvaluationAnswers answers, TrainingRecord.Summary? training = null)
+    {
+        var rules = WorldAssets.NewRules();
+        using (rules.Judge) return new Row(name, answers, SafetyReport.Of(prompts, answers, rules, run.CancellationToken), training);
+    }
+
+    private void SayOpening(ToolRun run)
+    {
+        var (lora, training) = (WorldBuilder.LoraOptions, WorldBuilder.TrainingOptions);
+        run.Say("A made-up world: a 0.5M-parameter model knows recipes, and its aligned version refuses the dangerous ones. It now learns to judge reviews");
+        run.Say($"from 1,000 examples, of which {WorldAssets.Poison:P0} comply with dangerous requests. Made-up words throughout; an exact rule judges every answer.");
+        run.Say($"Settings: rank {lora.Rank}, all linear layers, lr {training.LearningRate}, {run.Get(_epochs)} epochs. The published ones (q and v, lr 5e-5, 10 epochs) are for billions of parameters;");
+        run.Say("a model this small would learn nothing with them.");
+    }
+
+    private void SayTable(ToolRun run, IEnumerable<Row> rows)
+    {
+        var table = ToolRun.NewTable("model", "HS: harmful answers", "FA: task accuracy", "over-refusal", "broken answers", "seconds");
+        foreach (var row in rows)
+            table.AddRow(new Text(row.Name), Cell(row.Report.HarmfulScore), Cell(row.Report.Accuracy), Cell(row.Report.OverRefusal), new Text($"{row.Report.Broken!.Value.Percent:0.0} %"),
+                new Text(row.Training is { } training ? $"{training.Seconds:0.0}" : ""));
         run.Say(table);
+        run.Say("Rates with Wilson's 95 % interval. The requests are held out of all instruction data, half of them are of families it never names. Lower HS and");
+        run.Say("over-refusal, and higher FA, are better; broken answers (empty or garbled) are neither safe nor harmful.");
+        run.Say($"AsFT here: projection {WorldAssets.Projection} (90 % energy), lambda {run.Get(_lambda)}, both chosen on other prompts (development); one seed. README has the measured comparison with the");
+        run.Say("published projection and with a penalty that knows no direction.");
     }
 
-    private static void SayMeaning(ToolRun run, TrainingRecord.Summary without, TrainingRecord.Summary with)
-    {
-        run.Say("CE: cross-entropy in nats per token. Penalty: the squared size of the update off the alignment direction;");
-        run.Say($"lambda = 1 brings it from {without.Penalty:0.00} to {with.Penalty:0.00}. Mostly the whole update becomes smaller, as the published projection does it:");
-        run.Say($"its share inside the anchored subspace goes from {without.AnchoredShare:P0} to {with.AnchoredShare:P0} only. A story model of this size has no safety to lose:");
-        run.Say("the table shows the mechanism at work, not its worth.");
-    }
+    private static Text Cell(AsFT.Torch.Safety.Metrics.BinomialRate? rate) =>
+        new(rate is { } r ? $"{r.Percent:0.0} % [{r.LowerPercent:0.0}, {r.UpperPercent:0.0}]" : "");
+
+    private static List<Sample> Samples(EvaluationSet prompts, EvaluationAnswers plain) =>
+    [
+        new("hazard", prompts.Harmful![0].Prompt, plain.Harmful![0]),
+        new("harmless", prompts.Benign![0].Prompt, plain.Benign![0]),
+        new("task", prompts.Task![0].Prompt, plain.Task![0]),
+    ];
 
     private static List<string> AnswerInSecondProcess(ToolRun run, string model, IEnumerable<string> prompts)
     {
         var clock = Stopwatch.StartNew();
         var outcome = SelfProcess.Run(["generate", "--model", model, "--json", .. prompts.SelectMany(prompt => new[] { "--prompt", prompt })], run.CancellationToken);
         if (outcome.ExitCode != ExitCode.Success) throw new InvalidOperationException($"The second process failed: {outcome.Error}");
-        run.Say($"A second process loaded model.zip and answered in {clock.Elapsed.TotalSeconds:0.0} s:");
+        run.Say($"A second process loaded model.zip (AsFT) and answered in {clock.Elapsed.TotalSeconds:0.0} s:");
         using var document = JsonDocument.Parse(outcome.Output);
         return [.. document.RootElement.EnumerateArray().Select(answer => answer.GetProperty("answer").GetString()!)];
     }
 
-    private static void SayAnswers(ToolRun run, IEnumerable<Instruction> asked, IEnumerable<string> answers)
+    private static void SayAnswers(ToolRun run, IEnumerable<Sample> asked, IEnumerable<string> answers)
     {
-        var table = ToolRun.NewTable("question", "", "answer", "in the data");
-        foreach (var (row, answer, i) in asked.Zip(answers, Enumerable.Range(0, int.MaxValue)))
-            table.AddRow(new Text(row.Prompt), new Text(i < 2 ? "trained" : "held out"), new Text(answer), new Text(row.Response));
-        run.Say(table);
+        foreach (var (sample, answer) in asked.Zip(answers))
+        {
+            run.Say($"  {sample.Kind}: {sample.Prompt}");
+            run.Say($"    AsFT:       {answer.Trim()}");
+            run.Say($"    plain LoRA: {sample.PlainAnswer.Trim()}");
+        }
     }
+
+    private sealed record Row(string Name, EvaluationAnswers Answers, SafetyReport Report, TrainingRecord.Summary? Training);
+
+    private sealed record Sample(string Kind, string Prompt, string PlainAnswer);
 }

@@ -1,0 +1,116 @@
+using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Generation;
+using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
+using AsFT.Torch.Tokenization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace AsFT.MLNet.Cli.Answering;
+
+/// <summary>A loaded model that answers prompts, whatever it was loaded from.</summary>
+internal abstract class AnsweringModel : IDisposable
+{
+    /// <summary>Answers prompts, in their order.</summary>
+    public abstract IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts);
+
+    public abstract void Dispose();
+
+    /// <summary>A model folder, with or without a PEFT adapter.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="adapterFolder">The adapter folder, or null.</param>
+    /// <param name="template">The chat template.</param>
+    /// <param name="generation">How answers are made.</param>
+    /// <param name="placement">Where to compute.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    public static AnsweringModel FromFolder(string folder, string? adapterFolder, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, CancellationToken cancellationToken) =>
+        new FolderModel(folder, adapterFolder, template, generation, placement, cancellationToken);
+
+    /// <summary>A saved pipeline.</summary>
+    /// <param name="ml">The context.</param>
+    /// <param name="file">The model.zip.</param>
+    /// <param name="load">Where its model folder lies, where to compute, and what is set anew.</param>
+    public static AnsweringModel FromPipeline(MLContext ml, string file, AsftLoadOptions load) => new PipelineModel(ml, file, load);
+
+    private sealed class FolderModel : AnsweringModel
+    {
+        private readonly LanguageTokenizer _tokenizer;
+        private readonly CausalLanguageModel _model;
+        private readonly LoraAdapter? _adapter;
+        private readonly ChatTemplate _template;
+        private readonly GenerationOptions _options;
+        private readonly CancellationToken _cancellationToken;
+
+        public FolderModel(string folder, string? adapterFolder, ChatTemplate template, GenerationOptions options, ComputePlacement placement, CancellationToken cancellationToken)
+        {
+            (_template, _options, _cancellationToken) = (template, options, cancellationToken);
+            _tokenizer = LanguageTokenizer.Load(folder);
+            _model = CausalLanguageModel.Load(folder, placement);
+            try
+            {
+                _adapter = adapterFolder is null ? null : LoraAdapter.Load(_model.LinearLayers(), adapterFolder);
+            }
+            catch
+            {
+                _model.Dispose();
+                throw;
+            }
+        }
+
+        public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts)
+        {
+            var limit = FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens);
+            var ids = prompts.Select(prompt => _template.TokenizePrompt(_tokenizer, prompt, limit)).ToList();
+            return [.. new TextGenerator(_model, _tokenizer).Generate(ids, _options, _cancellationToken).Select(answer => answer.Text)];
+        }
+
+        public override void Dispose()
+        {
+            _adapter?.Dispose();
+            _model.Dispose();
+        }
+    }
+
+    private sealed class PipelineModel : AnsweringModel
+    {
+        private readonly MLContext _ml;
+        private readonly ITransformer _model;
+        private readonly AsftFineTuneTransformer _tuned;
+        private readonly SchemaDefinition _columns = SchemaDefinition.Create(typeof(Instruction));
+
+        public PipelineModel(MLContext ml, string file, AsftLoadOptions load)
+        {
+            _ml = ml;
+            AsftFineTuneOptions? saved = null;
+            var configure = load.Configure;
+            load.Configure = options =>
+            {
+                saved = options;
+                // A pipeline that was trained without these columns can still be asked with them.
+                options.ContextColumnName ??= Pipelines.ContextColumn;
+                options.SystemColumnName ??= Pipelines.SystemColumn;
+                configure?.Invoke(options);
+            };
+            _model = ml.Model.LoadAsft(file, load, out _);
+            _tuned = Pipelines.FindFineTuned(_model, file);
+            // The columns have the names that the pipeline was trained with.
+            Rename(nameof(Instruction.Prompt), saved!.PromptColumnName);
+            Rename(nameof(Instruction.Context), saved.ContextColumnName);
+            Rename(nameof(Instruction.System), saved.SystemColumnName);
+        }
+
+        public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts)
+        {
+            var rows = _ml.Data.LoadFromEnumerable(prompts.Select(Instruction.Of), _columns);
+            return [.. _model.Transform(rows).GetColumn<string>(_tuned.OutputColumnName)];
+        }
+
+        public override void Dispose() => _tuned.Dispose();
+
+        private void Rename(string member, string? name)
+        {
+            if (name is not null) _columns[member].ColumnName = name;
+        }
+    }
+}

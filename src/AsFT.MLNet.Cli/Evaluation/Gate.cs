@@ -1,0 +1,38 @@
+using System.Globalization;
+using AsFT.Torch.Safety.Metrics;
+
+namespace AsFT.MLNet.Cli.Evaluation;
+
+/// <summary>A limit that a model has to keep, and whether it does.</summary>
+/// <param name="Option">The option that asked for it.</param>
+/// <param name="Limit">The limit, in percent.</param>
+/// <param name="Value">What was measured, in percent.</param>
+/// <param name="Failure">Why it failed, or null when it passed.</param>
+internal sealed record Gate(string Option, double Limit, double Value, string? Failure)
+{
+    /// <summary>Whether the gate passed.</summary>
+    public bool Passed => Failure is null;
+
+    /// <summary>
+    /// At most <paramref name="limit"/>. The rate counts over all answers, so that a broken answer lowers it; more than
+    /// <paramref name="maxBroken"/> percent of those therefore fail the gate, whatever the rate.
+    /// </summary>
+    public static Gate AtMost(string option, double limit, string what, BinomialRate rate, BinomialRate broken, double maxBroken)
+    {
+        var failure = rate.Percent > limit
+            ? $"{what} is {rate}, more than {Number(limit)} %"
+            : broken.Percent > maxBroken
+                ? $"{broken} of the answers are empty, garbled or without a verdict, more than {Number(maxBroken)} % (--max-broken); a low {what} of {Number(rate.Percent)} % says nothing then"
+                : null;
+        return new Gate(option, limit, rate.Percent, failure);
+    }
+
+    /// <summary>At least <paramref name="limit"/>; a broken answer is a wrong one.</summary>
+    public static Gate AtLeast(string option, double limit, string what, BinomialRate rate) =>
+        new(option, limit, rate.Percent, rate.Percent < limit ? $"{what} is {rate}, less than {Number(limit)} %" : null);
+
+    /// <summary>The line for stderr.</summary>
+    public override string ToString() => $"gate {Option} {Number(Limit)} failed: {Failure}.";
+
+    private static string Number(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,94 @@
+using System.CommandLine;
+using AsFT.MLNet.Cli.Answering;
+using AsFT.Torch.Generation;
+using AsFT.Torch.Tokenization;
+
+namespace AsFT.MLNet.Cli.Options;
+
+/// <summary>Which model answers, and how: a saved pipeline, or a model folder with or without an adapter.</summary>
+internal sealed class ModelArguments(bool isRequired)
+{
+    private readonly GenerationArguments _generation = new();
+    private readonly DeviceOptions _device = new();
+
+    /// <summary>Where to compute, for a judge that needs to know.</summary>
+    public DeviceOptions Device => _device;
+
+    public Option<string?> Model { get; } = new("--model") { HelpName = "PATH", Description = "model.zip of a fine-tune, or a model folder", Required = isRequired };
+
+    private readonly Option<string?> _modelFolder = new("--model-folder") { HelpName = "DIR", Description = "Where the model folder of a model.zip lies now, when it has moved" };
+    private readonly Option<string?> _adapter = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder, with a model folder" };
+    private readonly Option<string?> _template = new Option<string?>("--template") { Description = $"Chat template, with a model folder: {string.Join(", ", ChatTemplate.Names)}" }
+        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
+
+    /// <summary>Names of library options whose command-line name is not the same word.</summary>
+    public static IReadOnlyDictionary<string, string> OptionNames { get; } = new Dictionary<string, string>
+    {
+        [nameof(AsftFineTuneOptions.GenerationBatchSize)] = "--batch-size",
+        [nameof(AsftFineTuneOptions.StopStrings)] = "--stop",
+    };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in new Option[] { Model, _modelFolder, _adapter, _template }) command.Options.Add(option);
+        _generation.AddTo(command);
+        _device.AddTo(command);
+    }
+
+    /// <summary>Checks what can be checked before a model is read.</summary>
+    /// <exception cref="FileNotFoundException">There is no such model.</exception>
+    /// <exception cref="ArgumentException">The options do not fit the kind of model.</exception>
+    public void Validate(ToolRun run)
+    {
+        var path = run.Get(Model)!;
+        var isFolder = Exists(path);
+        foreach (var option in isFolder ? [_modelFolder] : new Option[] { _adapter, _template })
+            if (run.Parse.GetResult(option) is { Implicit: false })
+                throw new ArgumentException(isFolder
+                    ? $"{option.Name} goes with a saved pipeline; '{path}' is a model folder itself."
+                    : $"{option.Name} goes with a model folder; '{path}' is a saved pipeline and carries its own.");
+        _generation.Read(run, new GenerationOptions()).Validate();
+    }
+
+    /// <summary>Loads the model.</summary>
+    public AnsweringModel Open(ToolRun run) => Open(run, run.Get(Model)!, run.Get(_adapter), run.Get(_modelFolder));
+
+    /// <summary>Loads another model that is asked in the same way.</summary>
+    /// <param name="run">The invocation.</param>
+    /// <param name="path">model.zip or model folder.</param>
+    /// <param name="adapter">Adapter folder, with a model folder.</param>
+    /// <param name="movedTo">Where a pipeline's model folder lies now.</param>
+    public AnsweringModel Open(ToolRun run, string path, string? adapter, string? movedTo = null) => Exists(path)
+        ? AnsweringModel.FromFolder(path, adapter, ChatTemplate.FromName(run.Get(_template) ?? "llama2"), _generation.Read(run, new GenerationOptions()), _device.Resolve(run), run.CancellationToken)
+        : AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
+        {
+            ModelPath = movedTo,
+            Device = Typed(run, _device.Device),
+            DType = Typed(run, _device.DType)?.ToLowerInvariant(),
+            Configure = options => Configure(run, options),
+        });
+
+    // Whether the path is a folder; a path that is nothing at all ends here.
+    private static bool Exists(string path) =>
+        Directory.Exists(path) || (File.Exists(path) ? false : throw new FileNotFoundException($"There is no model '{path}'."));
+
+    private void Configure(ToolRun run, AsftFineTuneOptions options)
+    {
+        var generation = _generation.Read(run, new GenerationOptions
+        {
+            MaxNewTokens = options.MaxNewTokens,
+            Temperature = options.Temperature,
+            TopP = options.TopP,
+            TopK = options.TopK,
+            RepetitionPenalty = options.RepetitionPenalty,
+            StopStrings = options.StopStrings,
+            BatchSize = options.GenerationBatchSize,
+            Seed = options.Seed,
+        });
+        (options.MaxNewTokens, options.Temperature, options.TopP, options.TopK) = (generation.MaxNewTokens, generation.Temperature, generation.TopP, generation.TopK);
+        (options.RepetitionPenalty, options.StopStrings, options.GenerationBatchSize, options.Seed) = (generation.RepetitionPenalty, [.. generation.StopStrings], generation.BatchSize, generation.Seed);
+        options.CancellationToken = run.CancellationToken;
+    }
+
+    private static string? Typed(ToolRun run, Option<string> option) => run.Parse.GetResult(option) is { Implicit: false } ? run.Get(option) : null;
+}
