@@ -1,7 +1,4 @@
-using AsFT.Torch.Adapters;
-using AsFT.Torch.Alignment;
-using AsFT.Torch.Checkpoints;
-using AsFT.Torch.Models;
+using AsFT.MLNet.Benchmarks.Harness.Workloads;
 using AsFT.Torch.Runtime;
 using BenchmarkDotNet.Attributes;
 using static TorchSharp.torch;
@@ -13,11 +10,7 @@ namespace AsFT.MLNet.Benchmarks;
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "BenchmarkDotNet calls Cleanup.")]
 public class PenaltyBenchmarks
 {
-    private CausalLanguageModel _model = null!;
-    private LoraAdapter _adapter = null!;
-    private LoraLayer _layer = null!;
-    private AlignmentDirection _direction = null!;
-    private AlignmentPenalty _penalty = null!;
+    private AdaptedLayer _layer = null!;
     private Tensor _projection = null!;
 
     /// <summary>d_out = d_in.</summary>
@@ -30,30 +23,17 @@ public class PenaltyBenchmarks
     [GlobalSetup]
     public void Setup()
     {
-        var placement = ComputePlacement.Resolve(DeviceName, "float32");
-        // The smallest model that has one projection of this width; all the rest of it stays unused.
-        var config = new ModelConfig { VocabularySize = 8, HiddenSize = Width, IntermediateSize = 8, LayerCount = 1, HeadCount = 8, KeyValueHeadCount = 8, HeadSize = Width / 8, MaxPositions = 8 };
-        _model = CausalLanguageModel.Create(config, placement, seed: 1);
-        _adapter = LoraAdapter.Attach(_model.LinearLayers(), new LoraOptions { TargetModules = ["q_proj"], Dropout = 0 }, seed: 2);
-        _layer = _adapter.Layers[0];
-        using var generator = new Generator(3);
-        using var _ = no_grad();
-        var d = randn([Width, Width], generator: generator).mul_(0.01).DetachFromDisposeScope();
-        _layer.B.copy_(randn([Width, 8], generator: generator));
-        _direction = AlignmentDirection.FromTensors(new Dictionary<string, Tensor> { [_layer.Name] = d });
-        _penalty = new AlignmentPenalty(_direction, _adapter.Layers);
-        var onDevice = d.to(placement.Device);
-        _projection = onDevice.mm(onDevice.t()) / onDevice.norm();
+        var device = ComputePlacement.Resolve(DeviceName, "float32").Device;
+        _layer = new AdaptedLayer(Width, rank: 8, device);
+        using var scope = NewDisposeScope();
+        _projection = PublishedPenalty.Projection(_layer.Direction.to(device)).DetachFromDisposeScope();
     }
 
     [GlobalCleanup]
     public void Cleanup()
     {
         _projection.Dispose();
-        _penalty.Dispose();
-        _direction.Dispose();
-        _adapter.Dispose();
-        _model.Dispose();
+        _layer.Dispose();
     }
 
     /// <summary>‖(I − C)·(B·A)‖²_F with d × d products and autograd, as published; C is made before.</summary>
@@ -61,8 +41,7 @@ public class PenaltyBenchmarks
     public void Dense()
     {
         using var scope = NewDisposeScope();
-        var update = _layer.B.mm(_layer.A);
-        (update - _projection.mm(update)).square().sum().backward();
+        PublishedPenalty.Of(_layer.A, _layer.B, _projection).backward();
         Finish();
     }
 
@@ -72,14 +51,13 @@ public class PenaltyBenchmarks
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        _penalty.AccumulateGradients(1);
+        _layer.Penalty.AccumulateGradients(1);
         Finish();
     }
 
     private void Finish()
     {
-        _layer.A.grad = null;
-        _layer.B.grad = null;
+        _layer.DropGradients();
         if (_layer.A.device_type == TorchSharp.DeviceType.CUDA) cuda.synchronize();
     }
 }
