@@ -2,7 +2,6 @@ using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
 using AsFT.MLNet.Persistence;
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
@@ -52,19 +51,11 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        Check(inputSchema, _options.PromptColumnName, "prompt");
-        Check(inputSchema, _options.ResponseColumnName, "response");
-        if (_options.SystemColumnName is not null) Check(inputSchema, _options.SystemColumnName, "system");
-        if (_options.ContextColumnName is not null) Check(inputSchema, _options.ContextColumnName, "context");
+        ColumnCheck.Text(inputSchema, _options.PromptColumnName, "prompt");
+        ColumnCheck.Text(inputSchema, _options.ResponseColumnName, "response");
+        if (_options.SystemColumnName is not null) ColumnCheck.Text(inputSchema, _options.SystemColumnName, "system");
+        if (_options.ContextColumnName is not null) ColumnCheck.Text(inputSchema, _options.ContextColumnName, "context");
         return new SchemaShape([.. inputSchema.Where(column => column.Name != _options.OutputColumnName), MlNetInternals.TextColumn(_options.OutputColumnName)]);
-    }
-
-    private static void Check(SchemaShape schema, string name, string role)
-    {
-        var column = schema.Where(candidate => candidate.Name == name).Select(candidate => (SchemaShape.Column?)candidate).FirstOrDefault()
-            ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find {role} column '{name}'");
-        if (column.Kind != SchemaShape.Column.VectorKind.Scalar || column.ItemType is not TextDataViewType)
-            throw new ArgumentOutOfRangeException(nameof(schema), $"Schema mismatch for {role} column '{name}': expected String, got {MlNetInternals.TypeName(column)}");
     }
 
     private AsftFineTuneTransformer FitCore(IDataView train, IDataView? validation)

@@ -89,6 +89,15 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         MergedModel.Write(_source.Folder, _source.Model().Adapter, folder);
     }
 
+    /// <summary>Mean cross-entropy of the right answers in some rows, in nats per token; reads the response column.</summary>
+    internal double CrossEntropy(IDataView data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        var token = _options.CancellationToken;
+        return _source.Model().CrossEntropy(tokenize => TrainingRows.Read(data, "evaluation", _options, tokenize, token.ThrowIfCancellationRequested),
+            _options.MaxSequenceLength, _options.GenerationBatchSize, token);
+    }
+
     /// <summary>Frees the model.</summary>
     public void Dispose() => _source.Dispose();
 

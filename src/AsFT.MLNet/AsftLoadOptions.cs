@@ -1,6 +1,9 @@
+using AsFT.Torch.Safety;
+using Microsoft.Extensions.AI;
+
 namespace AsFT.MLNet;
 
-/// <summary>How a saved fine-tuned transformer is loaded when something is not as it was saved.</summary>
+/// <summary>How a saved pipeline with transformers of ours is loaded when something is not as it was saved.</summary>
 public sealed class AsftLoadOptions
 {
     private static readonly AsyncLocal<AsftLoadOptions?> Ambient = new();
@@ -20,8 +23,20 @@ public sealed class AsftLoadOptions
     /// </summary>
     public Action<AsftFineTuneOptions>? Configure { get; set; }
 
+    /// <summary>Folder of the moderation model of a <see cref="HarmfulnessScoringTransformer"/>; null: where it was. It must hold the same model, to the byte.</summary>
+    public string? JudgeModelPath { get; set; }
+
+    /// <summary>The chat model of a scoring transformer that was saved with <see cref="ChatModelOptions"/>; a client cannot be saved. The caller disposes it.</summary>
+    public IChatClient? ChatClient { get; set; }
+
+    /// <summary>The judge of a scoring transformer that was saved with <see cref="CustomJudgeOptions"/>; it must have the same categories. The caller disposes it.</summary>
+    public IHarmfulnessJudge? Judge { get; set; }
+
+    /// <summary>Changes the saved options of scoring transformers: column names, thresholds, batches, cancellation. null: all as saved.</summary>
+    public Action<ScoreHarmfulnessOptions>? ConfigureScoring { get; set; }
+
     /// <summary>Folder of the zip that is being loaded, where it is known.</summary>
-    internal string? ZipFolder { get; private init; }
+    internal string? ZipFolder { get; private set; }
 
     /// <summary>The options of the load that is under way in this flow of control.</summary>
     internal static AsftLoadOptions Current => Ambient.Value ?? new AsftLoadOptions();
@@ -30,7 +45,9 @@ public sealed class AsftLoadOptions
     internal T Use<T>(string? zipFolder, Func<T> action)
     {
         var before = Ambient.Value;
-        Ambient.Value = new AsftLoadOptions { ModelPath = ModelPath, Device = Device, DType = DType, Configure = Configure, ZipFolder = zipFolder };
+        var current = (AsftLoadOptions)MemberwiseClone();
+        current.ZipFolder = zipFolder;
+        Ambient.Value = current;
         try
         {
             return action();

@@ -8,7 +8,7 @@ namespace AsFT.MLNet;
 public static class AsftModelCatalog
 {
     /// <summary>
-    /// Loads a saved pipeline as <c>mlContext.Model.Load</c> does, with the model folder in another place or on another device.
+    /// Loads a saved pipeline as <c>mlContext.Model.Load</c> does, with a model folder in another place, on another device, or with a judge that cannot be saved.
     /// Without need of that, plain <c>mlContext.Model.Load</c> does it all; only it throws what goes wrong inside a
     /// <see cref="TargetInvocationException"/>, as ML.NET calls loaders by reflection, and this method throws it as it is.
     /// </summary>

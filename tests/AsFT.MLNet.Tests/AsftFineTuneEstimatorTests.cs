@@ -218,16 +218,7 @@ public sealed class AsftFineTuneEstimatorTests
         Assert.ThrowsAny<TException>(() => _context.Transforms.AsftFineTune(Pipelines.Options(change)).Fit(Pipelines.Rows(_context, examples)));
 
     private SchemaShape SchemaShapeOf(IDataView rows) =>
-        _context.Transforms.CopyColumns("Copy", "Prompt").GetOutputSchema(new SchemaShape(rows.Schema.Select(column => ShapeOf(column))));
-
-    private static SchemaShape.Column ShapeOf(DataViewSchema.Column column)
-    {
-        // ML.NET has no public way to make one; our own interop has.
-        var text = AsFT.MLNet.Interop.MlNetInternals.TextColumn(column.Name);
-        return column.Type is TextDataViewType ? text : (SchemaShape.Column)Activator.CreateInstance(typeof(SchemaShape.Column),
-            System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.NonPublic | System.Reflection.BindingFlags.Public, null,
-            [column.Name, SchemaShape.Column.VectorKind.Scalar, column.Type, false, null], null)!;
-    }
+        _context.Transforms.CopyColumns("Copy", "Prompt").GetOutputSchema(SchemaShapes.Of(rows.Schema));
 
     private sealed class Sink(List<TrainingProgress> reports, Action<TrainingProgress>? then = null) : IProgress<TrainingProgress>
     {

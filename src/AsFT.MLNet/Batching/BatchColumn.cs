@@ -24,7 +24,8 @@ internal static class BatchColumn
         current => (ValueGetter<bool>)((ref bool destination) => destination = value(current())));
 
     /// <summary>A dense vector of fixed length, one named slot per entry of <paramref name="slotNames"/>.</summary>
-    public static BatchColumn<TResult> Vector<TResult>(string name, IReadOnlyList<string> slotNames, Func<TResult, IReadOnlyList<float>> value)
+    public static BatchColumn<TResult> Vector<TResult>(string name, IReadOnlyList<string> slotNames, Func<TResult, IReadOnlyList<float>> value,
+        Action<DataViewSchema.Annotations.Builder>? annotate = null)
     {
         var annotations = new DataViewSchema.Annotations.Builder();
         annotations.Add("SlotNames", new VectorDataViewType(TextDataViewType.Instance, slotNames.Count), (ref VBuffer<ReadOnlyMemory<char>> destination) =>
@@ -33,6 +34,7 @@ internal static class BatchColumn
             for (var i = 0; i < slotNames.Count; i++) editor.Values[i] = slotNames[i].AsMemory();
             destination = editor.Commit();
         });
+        annotate?.Invoke(annotations);
         return new(name, new VectorDataViewType(NumberDataViewType.Single, slotNames.Count), annotations.ToAnnotations(),
             current => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> destination) =>
             {

@@ -41,4 +41,16 @@ internal static class TextColumns
             throw new ArgumentOutOfRangeException(nameof(schema), $"Schema mismatch for {role} column '{name}': expected String, got {column.Type}");
         return column;
     }
+
+    /// <summary>Reads the column's text in a row.</summary>
+    public static Func<string> Reader(DataViewRow row, DataViewSchema.Column column)
+    {
+        var getter = row.GetGetter<ReadOnlyMemory<char>>(column);
+        return () =>
+        {
+            ReadOnlyMemory<char> text = default;
+            getter(ref text);
+            return text.ToString();
+        };
+    }
 }

@@ -2,6 +2,7 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
+using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.FineTuning;
 
@@ -23,6 +24,20 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         lock (_lock)
         {
             return [.. _generator.Generate(ids, options, cancellationToken).Select(answer => answer.Text)];
+        }
+    }
+
+    /// <summary>Mean cross-entropy of the right answers, in nats per supervised token.</summary>
+    /// <param name="read">Reads the examples; it is given the tokens of one.</param>
+    /// <param name="maxLength">Tokens per example at most; null: the model's positions.</param>
+    /// <param name="batchSize">Examples per forward pass.</param>
+    /// <param name="cancellationToken">Stops between batches.</param>
+    public double CrossEntropy(Func<Func<ChatExample, TokenizedExample>, List<TokenizedExample>> read, int? maxLength, int batchSize, CancellationToken cancellationToken)
+    {
+        var examples = read(example => template.Tokenize(tokenizer, example, maxLength ?? model.Config.MaxPositions));
+        lock (_lock)
+        {
+            return Evaluation.CrossEntropy(model, examples, batchSize, cancellationToken);
         }
     }
 

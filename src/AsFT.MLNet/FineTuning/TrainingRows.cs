@@ -24,10 +24,10 @@ internal static class TrainingRows
         DataViewSchema.Column[] columns = [prompt, response, .. new[] { system, context }.OfType<DataViewSchema.Column>()];
 
         using var cursor = data.GetRowCursor(columns);
-        var readPrompt = Reader(cursor, prompt);
-        var readResponse = Reader(cursor, response);
-        var readSystem = system is { } systemColumn ? Reader(cursor, systemColumn) : () => null;
-        var readContext = context is { } contextColumn ? Reader(cursor, contextColumn) : () => null;
+        var readPrompt = TextColumns.Reader(cursor, prompt);
+        var readResponse = TextColumns.Reader(cursor, response);
+        var readSystem = system is { } systemColumn ? TextColumns.Reader(cursor, systemColumn) : () => "";
+        var readContext = context is { } contextColumn ? TextColumns.Reader(cursor, contextColumn) : () => "";
         List<TokenizedExample> examples = [];
         while (cursor.MoveNext())
         {
@@ -36,7 +36,7 @@ internal static class TrainingRows
             var answer = readResponse();
             if (string.IsNullOrWhiteSpace(answer))
                 throw new InvalidDataException($"Row {row} of the {what} data has nothing to learn: its column '{response.Name}' is empty.");
-            var example = tokenize(new ChatExample(readPrompt()!, answer, NullIfEmpty(readSystem()), NullIfEmpty(readContext())));
+            var example = tokenize(new ChatExample(readPrompt(), answer, NullIfEmpty(readSystem()), NullIfEmpty(readContext())));
             // A token is predicted from those before it, so the first one never counts.
             if (!example.Supervised.Skip(1).Any(isSupervised => isSupervised))
                 throw new InvalidDataException($"Row {row} of the {what} data has nothing to learn: its prompt alone fills {example.Ids.Length} tokens, the most there may be, and the answer was cut off. Raise {nameof(options.MaxSequenceLength)}, or leave the row out.");
@@ -61,15 +61,4 @@ internal static class TrainingRows
 
     /// <summary>An empty text counts as none, as it does for the template.</summary>
     public static string? NullIfEmpty(string? text) => string.IsNullOrEmpty(text) ? null : text;
-
-    private static Func<string?> Reader(DataViewRow row, DataViewSchema.Column column)
-    {
-        var getter = row.GetGetter<ReadOnlyMemory<char>>(column);
-        return () =>
-        {
-            ReadOnlyMemory<char> text = default;
-            getter(ref text);
-            return text.ToString();
-        };
-    }
 }

@@ -8,6 +8,8 @@ using Microsoft.ML.Runtime;
 // ML.NET loads this assembly by the name that a model.zip carries, finds this attribute and calls the loader's Create.
 [assembly: LoadableClass(typeof(AsftFineTuneTransformer), typeof(AsftFineTuneLoader), null, typeof(SignatureLoadModel),
     "AsFT fine-tuned language model", MlNetInternals.FineTuneLoader)]
+[assembly: LoadableClass(typeof(HarmfulnessScoringTransformer), typeof(HarmfulnessScoringLoader), null, typeof(SignatureLoadModel),
+    "AsFT harmfulness scoring", MlNetInternals.ScoringLoader)]
 
 namespace AsFT.MLNet.Interop;
 
@@ -20,10 +22,10 @@ internal static class MlNetInternals
     /// <summary>Name under which a model.zip finds the loader of <see cref="AsftFineTuneTransformer"/>.</summary>
     public const string FineTuneLoader = "AsftFineTune";
 
-    /// <summary>Eight characters that head the model stream.</summary>
-    private const string FineTuneSignature = "ASFTTUNE";
+    /// <summary>Name under which a model.zip finds the loader of <see cref="HarmfulnessScoringTransformer"/>.</summary>
+    public const string ScoringLoader = "AsftHarmfulness";
 
-    private const uint FineTuneVersion = 0x00010001;
+    private const uint FirstVersion = 0x00010001;
 
     public static IHostEnvironment Environment(TransformsCatalog catalog) => EnvironmentOf(catalog);
 
@@ -35,22 +37,42 @@ internal static class MlNetInternals
     public static bool IsCanceled(IHostEnvironment host) => host is ICancelable { IsCanceled: true };
 
     /// <summary>A text column of a schema shape.</summary>
-    public static SchemaShape.Column TextColumn(string name) =>
-        new(name, SchemaShape.Column.VectorKind.Scalar, TextDataViewType.Instance, isKey: false);
+    public static SchemaShape.Column TextColumn(string name) => ScalarColumn(name, TextDataViewType.Instance);
+
+    /// <summary>A column of single values of a schema shape.</summary>
+    public static SchemaShape.Column ScalarColumn(string name, DataViewType type) => new(name, SchemaShape.Column.VectorKind.Scalar, type, isKey: false);
+
+    /// <summary>A column of single-precision vectors with slot names of a schema shape.</summary>
+    public static SchemaShape.Column NamedVectorColumn(string name) => new(name, SchemaShape.Column.VectorKind.Vector, NumberDataViewType.Single, isKey: false,
+        new SchemaShape([new SchemaShape.Column("SlotNames", SchemaShape.Column.VectorKind.Vector, TextDataViewType.Instance, isKey: false)]));
 
     /// <summary>Column type in ML.NET's own words.</summary>
     public static string TypeName(SchemaShape.Column column) => column.GetTypeString();
 
     /// <summary>Writes named binary parts of a fine-tuned transformer.</summary>
-    public static void SaveFineTune(ModelSaveContext context, IEnumerable<KeyValuePair<string, Action<Stream>>> parts)
+    public static void SaveFineTune(ModelSaveContext context, IEnumerable<KeyValuePair<string, Action<Stream>>> parts) => Save(context, FineTuneVersionInfo(), parts);
+
+    /// <summary>Writes named binary parts of a scoring transformer.</summary>
+    public static void SaveScoring(ModelSaveContext context, IEnumerable<KeyValuePair<string, Action<Stream>>> parts) => Save(context, ScoringVersionInfo(), parts);
+
+    // The first argument is eight characters that head the model stream.
+    internal static VersionInfo FineTuneVersionInfo() => new("ASFTTUNE", FirstVersion, FirstVersion, FirstVersion, typeof(MlNetInternals).Assembly.FullName, FineTuneLoader);
+
+    internal static VersionInfo ScoringVersionInfo() => new("ASFTHARM", FirstVersion, FirstVersion, FirstVersion, typeof(MlNetInternals).Assembly.FullName, ScoringLoader);
+
+    /// <summary>Hands out the named binary parts that were saved.</summary>
+    internal static void ReadPart(ModelLoadContext context, string name, Action<Stream> read)
     {
-        context.CheckAtModel();
-        context.SetVersionInfo(FineTuneVersionInfo());
-        foreach (var (name, write) in parts) context.SaveBinaryStream(name, writer => write(writer.BaseStream));
+        if (!context.TryLoadBinaryStream(name, reader => read(reader.BaseStream)))
+            throw new InvalidDataException($"The model file has no part '{name}'; it is damaged or was not written by AsFT.MLNet.");
     }
 
-    internal static VersionInfo FineTuneVersionInfo() => new(FineTuneSignature, FineTuneVersion, FineTuneVersion, FineTuneVersion,
-        typeof(MlNetInternals).Assembly.FullName, FineTuneLoader);
+    private static void Save(ModelSaveContext context, VersionInfo version, IEnumerable<KeyValuePair<string, Action<Stream>>> parts)
+    {
+        context.CheckAtModel();
+        context.SetVersionInfo(version);
+        foreach (var (name, write) in parts) context.SaveBinaryStream(name, writer => write(writer.BaseStream));
+    }
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "Microsoft.ML.Data.IInternalCatalog.get_Environment")]
     private static extern IHostEnvironment EnvironmentOf(TransformsCatalog catalog);
@@ -68,10 +90,16 @@ internal static class AsftFineTuneLoader
     internal static AsftFineTuneTransformer Create(IHostEnvironment environment, ModelLoadContext context)
     {
         context.CheckAtModel(MlNetInternals.FineTuneVersionInfo());
-        return AsftFineTuneTransformer.Load(environment, (name, read) =>
-        {
-            if (!context.TryLoadBinaryStream(name, reader => read(reader.BaseStream)))
-                throw new InvalidDataException($"The model file has no part '{name}'; it is damaged or was not written by AsFT.MLNet.");
-        });
+        return AsftFineTuneTransformer.Load(environment, (name, read) => MlNetInternals.ReadPart(context, name, read));
+    }
+}
+
+/// <summary>Reads what <see cref="MlNetInternals.SaveScoring"/> wrote; ML.NET calls <c>Create</c> by reflection.</summary>
+internal static class HarmfulnessScoringLoader
+{
+    internal static HarmfulnessScoringTransformer Create(IHostEnvironment environment, ModelLoadContext context)
+    {
+        context.CheckAtModel(MlNetInternals.ScoringVersionInfo());
+        return HarmfulnessScoringTransformer.Load(environment, (name, read) => MlNetInternals.ReadPart(context, name, read));
     }
 }

@@ -9,9 +9,6 @@ namespace AsFT.MLNet.Persistence;
 /// <summary>Makes a model source of the parts of a model.zip: finds the model folder, checks it, unpacks it where it is embedded.</summary>
 internal static class FineTuneReader
 {
-    /// <summary>Models up to this many bytes are hashed when the zip is loaded, larger ones when their weights are first used.</summary>
-    public const long HashAtOnce = 1L << 30;
-
     /// <param name="readPart">Calls back with the stream of a part.</param>
     /// <param name="loading">Where the model lies and where it runs, when not as saved.</param>
     public static (ModelSource Source, SavedFineTune Saved) Read(Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
@@ -23,19 +20,19 @@ internal static class FineTuneReader
         saved.Options.DType = loading.DType ?? saved.Options.DType;
         loading.Configure?.Invoke(saved.Options);
         Check(saved.Options, isConfigured: loading.Configure is not null);
-        var extracted = saved.IsModelEmbedded && loading.ModelPath is null ? Extract(readPart, saved.Model) : null;
+        var extracted = saved.IsModelEmbedded && loading.ModelPath is null ? ModelFolder.Extract(readPart, saved.Model) : null;
         try
         {
-            var folder = extracted?.Path ?? Find(saved.Model, loading);
-            saved.Model.CheckSizes(folder);
-            var isChecked = saved.Model.Size() <= HashAtOnce;
-            if (isChecked) saved.Model.CheckContents(folder);
+            var folder = extracted?.Path ?? ModelFolder.Find(saved.Model, loading.ModelPath, loading.ZipFolder, ModelRole.Aligned);
+            saved.Model.CheckSizes(folder, ModelRole.Aligned);
+            var isChecked = saved.Model.Size() <= ModelFolder.HashAtOnce;
+            if (isChecked) saved.Model.CheckContents(folder, ModelRole.Aligned);
             saved.Options.AlignedModelPath = folder;
             // Saved again, the zip names the place where the model lies now; a passing folder is no such place.
             if (extracted is null) saved = saved with { Model = saved.Model.At(folder) };
             return (new ModelSource(() =>
             {
-                if (!isChecked) saved.Model.CheckContents(folder);
+                if (!isChecked) saved.Model.CheckContents(folder, ModelRole.Aligned);
                 return LoadModel(folder, saved.Options, adapter);
             }, folder, adapter, saved.Model, extracted), saved);
         }
@@ -70,47 +67,6 @@ internal static class FineTuneReader
         catch
         {
             model.Dispose();
-            throw;
-        }
-    }
-
-    private static string Find(ModelReference model, AsftLoadOptions loading)
-    {
-        if (loading.ModelPath is not null)
-        {
-            return Directory.Exists(loading.ModelPath)
-                ? loading.ModelPath
-                : throw new DirectoryNotFoundException($"AsftLoadOptions.ModelPath is '{loading.ModelPath}'; there is no such folder.");
-        }
-        // Where it was; else as far from here, or from the zip, as it was from the process that saved it; else beside the zip.
-        List<string> places = [model.Path, Path.GetFullPath(model.RelativePath)];
-        if (loading.ZipFolder is { } zipFolder)
-        {
-            places.Add(Path.GetFullPath(Path.Combine(zipFolder, model.RelativePath)));
-            places.Add(Path.Combine(zipFolder, Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Path))));
-        }
-        return places.FirstOrDefault(Directory.Exists) ?? throw new DirectoryNotFoundException(
-            $"The model that this adapter belongs to is not at '{model.Path}' any more. Load with mlContext.Model.LoadAsft and name its new place with AsftLoadOptions.ModelPath.");
-    }
-
-    private static PassingFolder Extract(Action<string, Action<Stream>> readPart, ModelReference model)
-    {
-        var folder = new PassingFolder("asft-model-");
-        try
-        {
-            foreach (var file in model.Files)
-            {
-                readPart(SavedFineTune.ModelPart(file), stream =>
-                {
-                    using var target = File.Create(Path.Combine(folder.Path, file.Name));
-                    stream.CopyTo(target);
-                });
-            }
-            return folder;
-        }
-        catch
-        {
-            folder.Dispose();
             throw;
         }
     }

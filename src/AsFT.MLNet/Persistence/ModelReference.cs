@@ -9,6 +9,18 @@ namespace AsFT.MLNet.Persistence;
 /// <param name="Sha256">Lower-case hexadecimal SHA-256 of the content.</param>
 internal sealed record ModelFile(string Name, long Size, string Sha256);
 
+/// <summary>What a saved transformer needs a model folder for, in messages.</summary>
+/// <param name="Purpose">End of "the model …".</param>
+/// <param name="LoadOption">Property of <see cref="AsftLoadOptions"/> that names another place.</param>
+internal sealed record ModelRole(string Purpose, string LoadOption)
+{
+    /// <summary>The model below an adapter.</summary>
+    public static ModelRole Aligned { get; } = new("this adapter was trained on", nameof(AsftLoadOptions.ModelPath));
+
+    /// <summary>A moderation model.</summary>
+    public static ModelRole Judge { get; } = new("that judged harmfulness here", nameof(AsftLoadOptions.JudgeModelPath));
+}
+
 /// <summary>Which model folder an adapter belongs to: where it was, and what was in it.</summary>
 /// <param name="Path">Full path when it was saved.</param>
 /// <param name="RelativePath">The same from the current folder of the process that saved it.</param>
@@ -52,27 +64,27 @@ internal sealed record ModelReference(string Path, string RelativePath, IReadOnl
 
     /// <summary>Compares names and sizes.</summary>
     /// <exception cref="InvalidDataException">The folder holds another model; names the first difference.</exception>
-    public void CheckSizes(string folder)
+    public void CheckSizes(string folder, ModelRole role)
     {
         foreach (var file in Files)
         {
             var found = new FileInfo(System.IO.Path.Combine(folder, file.Name));
-            if (!found.Exists) throw Changed(folder, $"'{file.Name}' is missing");
-            if (found.Length != file.Size) throw Changed(folder, $"'{file.Name}' has {found.Length} bytes, not {file.Size}");
+            if (!found.Exists) throw Changed(folder, role, $"'{file.Name}' is missing");
+            if (found.Length != file.Size) throw Changed(folder, role, $"'{file.Name}' has {found.Length} bytes, not {file.Size}");
         }
-        if (Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name)) is { } added) throw Changed(folder, $"'{added}' was not there");
+        if (Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name)) is { } added) throw Changed(folder, role, $"'{added}' was not there");
     }
 
     /// <summary>Compares contents; reads all files.</summary>
     /// <exception cref="InvalidDataException">The folder holds another model; names the first difference.</exception>
-    public void CheckContents(string folder)
+    public void CheckContents(string folder, ModelRole role)
     {
         foreach (var file in Files)
-            if (Hash(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) throw Changed(folder, $"the content of '{file.Name}' differs (SHA-256)");
+            if (Hash(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) throw Changed(folder, role, $"the content of '{file.Name}' differs (SHA-256)");
     }
 
-    private static InvalidDataException Changed(string folder, string difference) =>
-        new($"The model in '{folder}' is not the one this adapter was trained on: {difference}. Put the model back, or name its place with AsftLoadOptions.ModelPath.");
+    private static InvalidDataException Changed(string folder, ModelRole role, string difference) =>
+        new($"The model in '{folder}' is not the one {role.Purpose}: {difference}. Put the model back, or name its place with AsftLoadOptions.{role.LoadOption}.");
 
     private static string Hash(string path)
     {

@@ -12,7 +12,6 @@ namespace AsFT.MLNet.Persistence;
 internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference Model, bool IsModelEmbedded, TrainingResult? Result)
 {
     public const string PartName = "asft.json";
-    private const string ModelPrefix = "model_";
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -21,9 +20,6 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
         Converters = { new JsonStringEnumConverter() },
     };
 
-    /// <summary>Name of the part with a model file.</summary>
-    public static string ModelPart(ModelFile file) => ModelPrefix + file.Name;
-
     /// <summary>The parts of the zip, in order.</summary>
     public IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(AdapterFiles adapter, string folder)
     {
@@ -31,14 +27,7 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
         yield return new(AdapterFiles.ConfigName, stream => stream.Write(adapter.Config));
         yield return new(AdapterFiles.WeightsName, stream => stream.Write(adapter.Weights));
         if (!IsModelEmbedded) yield break;
-        foreach (var file in Model.Files)
-        {
-            yield return new(ModelPart(file), stream =>
-            {
-                using var source = File.OpenRead(Path.Combine(folder, file.Name));
-                source.CopyTo(stream);
-            });
-        }
+        foreach (var part in ModelFolder.Parts(Model, folder)) yield return part;
     }
 
     /// <summary>Reads the JSON part.</summary>
@@ -55,9 +44,7 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
             throw new InvalidDataException($"The model file's part '{PartName}' is damaged: {e.Message}", e);
         }
         if (saved is not { Options: not null, Model.Files: not null }) throw new InvalidDataException($"The model file's part '{PartName}' lacks the options or the model.");
-        // The names become paths when an embedded model is unpacked.
-        if (saved.Model.Files.FirstOrDefault(file => file.Name != Path.GetFileName(file.Name) || file.Name is "" or "." or "..") is { } strange)
-            throw new InvalidDataException($"The model file's part '{PartName}' names the file '{strange.Name}', which leaves the model's folder.");
+        ModelFolder.CheckNames(saved.Model, PartName);
         return saved;
     }
 }

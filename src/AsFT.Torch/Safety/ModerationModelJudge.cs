@@ -1,3 +1,4 @@
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
@@ -40,18 +41,18 @@ public sealed class ModerationModelJudge : IHarmfulnessJudge
         (_model, _tokenizer, _ownsModel) = (model, tokenizer, ownsModel);
         var config = model.Decoder.Config;
         _maxLength = Math.Min(_options.MaxLength, config.MaxPositions);
-        _isSingleLabel = (_options.ProblemType ?? config.ProblemType) switch
-        {
-            MultiLabel => false,
-            SingleLabel => true,
-            null => throw new InvalidDataException($"The moderation model's config.json has no problem_type; set the option ProblemType to {MultiLabel} or {SingleLabel}."),
-            var other => throw new InvalidDataException($"The moderation model's problem_type is '{other}'; a judge needs {MultiLabel} or {SingleLabel}."),
-        };
-        _harmful = [.. Enumerable.Range(0, config.Labels.Count).Where(i => !_options.SafeLabels.Contains(config.Labels[i], StringComparer.OrdinalIgnoreCase))];
-        if (_harmful.Length == 0) throw new InvalidDataException($"All labels of the moderation model ({string.Join(", ", config.Labels)}) count as safe; there is nothing to flag.");
-        if (_isSingleLabel && _harmful.Length == config.Labels.Count)
-            throw new InvalidDataException($"The moderation model chooses one of {string.Join(", ", config.Labels)}; say in the option SafeLabels which of them mean 'not harmful'.");
+        (_isSingleLabel, _harmful) = Head(config, _options);
         Categories = [.. _harmful.Select(i => config.Labels[i])];
+    }
+
+    /// <summary>The categories that a checkpoint's judge has, from its config.json alone: no weights are read.</summary>
+    /// <param name="folder">Folder of the moderation model.</param>
+    /// <param name="options">Problem type and safe labels; null takes the defaults.</param>
+    /// <exception cref="InvalidDataException">The config is damaged, or its problem type or labels do not make a judge.</exception>
+    public static IReadOnlyList<string> ReadCategories(string folder, ModerationJudgeOptions? options = null)
+    {
+        var config = ModelConfig.Load(folder);
+        return [.. Head(config, options ?? new()).Harmful.Select(i => config.Labels[i])];
     }
 
     /// <summary>Loads a checkpoint with its tokenizer.</summary>
@@ -124,6 +125,22 @@ public sealed class ModerationModelJudge : IHarmfulnessJudge
             }
         }
         return verdicts;
+    }
+
+    private static (bool IsSingleLabel, int[] Harmful) Head(ModelConfig config, ModerationJudgeOptions options)
+    {
+        var isSingleLabel = (options.ProblemType ?? config.ProblemType) switch
+        {
+            MultiLabel => false,
+            SingleLabel => true,
+            null => throw new InvalidDataException($"The moderation model's config.json has no problem_type; set the option ProblemType to {MultiLabel} or {SingleLabel}."),
+            var other => throw new InvalidDataException($"The moderation model's problem_type is '{other}'; a judge needs {MultiLabel} or {SingleLabel}."),
+        };
+        int[] harmful = [.. Enumerable.Range(0, config.Labels.Count).Where(i => !options.SafeLabels.Contains(config.Labels[i], StringComparer.OrdinalIgnoreCase))];
+        if (harmful.Length == 0) throw new InvalidDataException($"All labels of the moderation model ({string.Join(", ", config.Labels)}) count as safe; there is nothing to flag.");
+        if (isSingleLabel && harmful.Length == config.Labels.Count)
+            throw new InvalidDataException($"The moderation model chooses one of {string.Join(", ", config.Labels)}; say in the option SafeLabels which of them mean 'not harmful'.");
+        return (isSingleLabel, harmful);
     }
 
     // (rows × labels)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
 using Microsoft.ML;
@@ -41,20 +40,8 @@ public sealed class SaveLoadTests(TrainedFixture trained) : IClassFixture<Traine
     public async Task A_second_process_that_names_no_type_of_ours_gives_the_same_answers()
     {
         var path = Save(trained.Transformer);
-        var loader = Path.Combine(AppContext.BaseDirectory, "AsFT.MLNet.Tests.Loader.dll");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", loader, path, .. Pipelines.Examples.Select(example => example.Prompt)])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = _folder.Path,
-        };
-        using var process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.True(process.ExitCode == 0, await errors);
-        var answers = output.Split('\n').Where(line => line.StartsWith("answer:", StringComparison.Ordinal))
-            .Select(line => Encoding.UTF8.GetString(Convert.FromBase64String(line["answer:".Length..].Trim())));
+        var output = await SecondProcess.LoadAsync(path, _folder.Path, Pipelines.Examples.Select(example => example.Prompt));
+        var answers = output["answer"].Select(answer => Encoding.UTF8.GetString(Convert.FromBase64String(answer)));
         Assert.Equal(Answers(trained.Transformer), answers);
     }
 

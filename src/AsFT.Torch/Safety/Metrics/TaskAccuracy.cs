@@ -25,6 +25,9 @@ public sealed record TaskAccuracy
     /// <summary>Per answer, whether it is right.</summary>
     public required IReadOnlyList<bool> Outcomes { get; init; }
 
+    /// <summary>Perplexity of the right answers under the model, at least 1; null where it was not measured.</summary>
+    public double? Perplexity { get; init; }
+
     /// <summary>Scores answers.</summary>
     /// <param name="rule">How to compare.</param>
     /// <param name="answers">Generated texts.</param>

@@ -1,0 +1,72 @@
+using AsFT.MLNet.FineTuning;
+using AsFT.MLNet.Persistence;
+using AsFT.MLNet.Scoring;
+using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety;
+
+namespace AsFT.MLNet;
+
+/// <summary>
+/// Judge: a Hugging Face Llama sequence-classification checkpoint in the form of beaver-dam-7b, see <see cref="ModerationModelJudge"/>.
+/// A saved pipeline refers to its folder (path, size, SHA-256), or carries it whole.
+/// </summary>
+public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
+{
+    /// <summary>Folder of the moderation model: <c>config.json</c>, safetensors weights and tokenizer files. Required.</summary>
+    public string? ModelPath { get; set; }
+
+    /// <summary>An answer is harmful when the probability of a category lies above this, in [0, 1).</summary>
+    public double Threshold { get; set; } = 0.5;
+
+    /// <summary>Tokens read of a conversation, at least 8; never more than the model has positions. The published code reads 512.</summary>
+    public int MaxLength { get; set; } = 512;
+
+    /// <summary>What is read of a longer one.</summary>
+    public ModerationTruncation Truncation { get; set; }
+
+    /// <summary>Conversations per forward pass, at least 1.</summary>
+    public int BatchSize { get; set; } = 16;
+
+    /// <summary><c>multi_label_classification</c> (sigmoid) or <c>single_label_classification</c> (softmax); null takes the checkpoint's <c>problem_type</c>.</summary>
+    public string? ProblemType { get; set; }
+
+    /// <summary>Class names, in any case, that stand for “not harmful” and are no category.</summary>
+    public string[] SafeLabels { get; set; } = [.. new ModerationJudgeOptions().SafeLabels];
+
+    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>.</summary>
+    public string Device { get; set; } = "auto";
+
+    /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
+    public string DType { get; set; } = "auto";
+
+    /// <summary>Whether a saved <c>model.zip</c> carries the whole model folder instead of a reference to it.</summary>
+    public bool SaveWholeModel { get; set; }
+
+    internal override double? HarmfulAbove => Threshold;
+
+    internal override void Validate()
+    {
+        Settings().Validate();
+        ComputePlacement.Resolve(Device, DType);
+    }
+
+    internal override JudgeSource Source()
+    {
+        if (string.IsNullOrEmpty(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), "ModelPath is not set; it names the folder of the moderation model.");
+        if (!Directory.Exists(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), $"ModelPath is '{ModelPath}'; there is no such folder.");
+        var folder = ModelPath;
+        return new JudgeSource(ModerationModelJudge.ReadCategories(folder, Settings()), () => Load(folder)) { Model = new JudgeModel(folder, new Lazy<ModelReference>(() => ModelReference.Of(folder))) };
+    }
+
+    internal ModerationModelJudge Load(string folder) => ModerationModelJudge.Load(folder, Settings(), ComputePlacement.Resolve(Device, DType));
+
+    internal ModerationJudgeOptions Settings() => new()
+    {
+        Threshold = Threshold,
+        MaxLength = MaxLength,
+        Truncation = Truncation,
+        BatchSize = BatchSize,
+        ProblemType = ProblemType,
+        SafeLabels = SafeLabels,
+    };
+}

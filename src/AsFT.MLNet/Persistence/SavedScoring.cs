@@ -1,0 +1,77 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using AsFT.MLNet.Scoring;
+using AsFT.Torch.Safety;
+using Microsoft.Extensions.AI;
+using Microsoft.ML;
+
+namespace AsFT.MLNet.Persistence;
+
+/// <summary>What a model.zip holds of a scoring transformer besides a classifier and, on request, the moderation model: one JSON part.</summary>
+/// <param name="Options">All options that can be saved, the judge's among them.</param>
+/// <param name="Categories">The judge's categories.</param>
+/// <param name="Model">The moderation model's folder; null for other judges.</param>
+/// <param name="IsModelEmbedded">Whether that model's files are parts of the zip too.</param>
+/// <param name="Result">How the judge's training went, where it was trained here.</param>
+internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyList<string> Categories, ModelReference? Model, bool IsModelEmbedded, JudgeTrainingResult? Result)
+{
+    public const string PartName = "harmfulness.json";
+    public const string ClassifierName = "classifier.zip";
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new JsonStringEnumConverter(), new ChatOptionsConverter() },
+    };
+
+    /// <summary>The parts of the zip, in order.</summary>
+    public static IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(ScoreHarmfulnessOptions options, JudgeSource source, JudgeTrainingResult? result)
+    {
+        var isEmbedded = options.Judge is ModerationModelOptions { SaveWholeModel: true };
+        var saved = new SavedScoring(options, source.Categories, source.Model?.Reference.Value, isEmbedded, result);
+        yield return new(PartName, stream => JsonSerializer.Serialize(stream, saved, Json));
+        if (source.Classifier is { } classifier) yield return new(ClassifierName, stream => WriteClassifier(classifier, stream));
+        if (!isEmbedded) yield break;
+        foreach (var part in ModelFolder.Parts(saved.Model!, source.Model!.Folder)) yield return part;
+    }
+
+    /// <summary>Reads the JSON part.</summary>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public static SavedScoring Read(Stream stream)
+    {
+        SavedScoring? saved;
+        try
+        {
+            saved = JsonSerializer.Deserialize<SavedScoring>(stream, Json);
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException)
+        {
+            throw new InvalidDataException($"The model file's part '{PartName}' is damaged: {e.Message}", e);
+        }
+        if (saved is not { Options.Judge: not null, Categories.Count: > 0 }) throw new InvalidDataException($"The model file's part '{PartName}' lacks the options, the judge or its categories.");
+        if (saved.Options.Judge is ModerationModelOptions != saved.Model is { Files: not null }) throw new InvalidDataException($"The model file's part '{PartName}' holds a moderation model without its folder, or a folder without one.");
+        if (saved.Model is not null) ModelFolder.CheckNames(saved.Model, PartName);
+        return saved;
+    }
+
+    // Through a file, for ML.NET writes a zip that it must seek in, and a classifier may be large.
+    private static void WriteClassifier(ClassifierJudge classifier, Stream stream)
+    {
+        using var folder = new PassingFolder("asft-classifier-");
+        var path = Path.Combine(folder.Path, ClassifierName);
+        new MLContext().Model.Save(classifier.Model, classifier.InputSchema, path);
+        using var source = File.OpenRead(path);
+        source.CopyTo(stream);
+    }
+
+    // The library of IChatClient knows how its settings are written.
+    private sealed class ChatOptionsConverter : JsonConverter<ChatOptions>
+    {
+        public override ChatOptions? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            JsonSerializer.Deserialize<ChatOptions>(ref reader, AIJsonUtilities.DefaultOptions);
+
+        public override void Write(Utf8JsonWriter writer, ChatOptions value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, value, AIJsonUtilities.DefaultOptions);
+    }
+}

@@ -1,0 +1,183 @@
+using System.Diagnostics.CodeAnalysis;
+using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety;
+using AsFT.Torch.Training;
+
+namespace AsFT.MLNet;
+
+/// <summary>Options of <see cref="HarmfulnessJudgeEstimator"/>: data, model, training, and how the trained judge scores.</summary>
+public sealed class TrainHarmfulnessJudgeOptions
+{
+    private static readonly JudgeTrainingOptions Defaults = new();
+
+    /// <summary>Text column with what was asked.</summary>
+    public string PromptColumnName { get; set; } = "Prompt";
+
+    /// <summary>Text column with what was answered.</summary>
+    public string ResponseColumnName { get; set; } = "Response";
+
+    /// <summary>
+    /// Column with what is harmful about the answer: one bool, which makes a judge of one category, <see cref="CategoryName"/>; or a vector of
+    /// bools or floats (above 0.5 counts) with one slot per category and slot names, as <c>mlContext.Data.LoadFromBeaverTailsFile</c> yields.
+    /// Not read where <see cref="CategoryColumnNames"/> is set.
+    /// </summary>
+    public string LabelColumnName { get; set; } = "Label";
+
+    /// <summary>Bool columns, one per category, whose names become the categories: BeaverTails' 14, for instance. Empty: <see cref="LabelColumnName"/> is read.</summary>
+    public string[] CategoryColumnNames { get; set; } = [];
+
+    /// <summary>Name of the one category of a bool label.</summary>
+    public string CategoryName { get; set; } = "harmful";
+
+    /// <summary>Folder of the pretrained model that gets the classification head; left as it is. Required.</summary>
+    public string? PretrainedModelPath { get; set; }
+
+    /// <summary>Folder where the judge is written, whole or not at all, as a checkpoint that <see cref="ModerationModelOptions"/> and Hugging Face read. Required.</summary>
+    public string? JudgeOutputFolder { get; set; }
+
+    /// <summary>Whether only the head is trained, without LoRA below it.</summary>
+    public bool TrainHeadOnly { get; set; }
+
+    /// <summary>LoRA rank r, at least 1 and at most the smaller side of every target matrix.</summary>
+    public int Rank { get; set; } = Defaults.Lora!.Rank;
+
+    /// <summary>LoRA scale numerator α, positive.</summary>
+    public double Alpha { get; set; } = Defaults.Lora!.Alpha;
+
+    /// <summary>Probability of dropping an input feature of the adapter in training, in [0, 1).</summary>
+    public double Dropout { get; set; } = Defaults.Lora!.Dropout;
+
+    /// <summary>Linear layers to adapt: full names, suffixes such as <c>q_proj</c>, or <c>all-linear</c>.</summary>
+    public string[] TargetModules { get; set; } = ["all-linear"];
+
+    /// <summary>Tokens read of a conversation, at least 8; longer ones are cut from the right, and rows of which no answer is left are skipped. The trained judge reads as many.</summary>
+    public int MaxLength { get; set; } = Defaults.MaxLength;
+
+    /// <summary>Passes over the rows, at least 1.</summary>
+    public int Epochs { get; set; } = Defaults.Training.Epochs;
+
+    /// <summary>Rows per optimizer step, at least 1.</summary>
+    public int BatchSize { get; set; } = Defaults.Training.BatchSize;
+
+    /// <summary>Rows per forward pass, at least 1; null: the whole batch.</summary>
+    public int? MicroBatchSize { get; set; }
+
+    /// <summary>Optimizer steps at most, at least 1; null: all epochs.</summary>
+    public int? MaxSteps { get; set; }
+
+    /// <summary>Peak learning rate, positive.</summary>
+    public double LearningRate { get; set; } = Defaults.Training.LearningRate;
+
+    /// <summary>How the learning rate changes over the run.</summary>
+    public LearningRateSchedule Schedule { get; set; } = Defaults.Training.Schedule;
+
+    /// <summary>Share of all steps over which the rate rises to its peak, in [0, 1).</summary>
+    public double WarmupRatio { get; set; } = Defaults.Training.WarmupRatio;
+
+    /// <summary>AdamW's decoupled weight decay, at least 0.</summary>
+    public double WeightDecay { get; set; }
+
+    /// <summary>Largest norm of the whole gradient, positive; null: not clipped.</summary>
+    public double? MaxGradientNorm { get; set; } = Defaults.Training.MaxGradientNorm;
+
+    /// <summary>Share of the rows, in [0, 1), that is kept from training to measure the judge with at the end; drawn with <see cref="Seed"/>.</summary>
+    public double ValidationFraction { get; set; }
+
+    /// <summary>Optimizer steps between two reports, at least 1.</summary>
+    public int ReportEvery { get; set; } = 10;
+
+    /// <summary>Seed of everything random: head and adapter initialisation, dropout, order of rows, validation split.</summary>
+    public long Seed { get; set; } = 42;
+
+    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>.</summary>
+    public string Device { get; set; } = "auto";
+
+    /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
+    public string DType { get; set; } = "auto";
+
+    /// <summary>
+    /// How the trained judge scores: columns, batches, and, in a <see cref="ModerationModelOptions"/> as its judge, threshold and how it is saved.
+    /// Its ModelPath, MaxLength, Device and DType are set by the training. null: the same prompt and response columns, and defaults.
+    /// </summary>
+    public ScoreHarmfulnessOptions? Scoring { get; set; }
+
+    /// <summary>Gets every training report, on the thread that calls Fit.</summary>
+    public IProgress<JudgeTrainingProgress>? Progress { get; set; }
+
+    /// <summary>Stops Fit between optimizer steps. Cancelling the MLContext does the same.</summary>
+    public CancellationToken CancellationToken { get; set; }
+
+    /// <summary>Checks the options before any file is read.</summary>
+    /// <exception cref="ArgumentException">An option is wrong; names it, its value and what is wanted.</exception>
+    internal void Validate()
+    {
+        Name(PromptColumnName, nameof(PromptColumnName));
+        Name(ResponseColumnName, nameof(ResponseColumnName));
+        if (CategoryColumnNames is null) throw new ArgumentNullException(nameof(CategoryColumnNames));
+        if (CategoryColumnNames.Length == 0) Name(LabelColumnName, nameof(LabelColumnName));
+        Name(CategoryName, nameof(CategoryName));
+        if (CategoryColumnNames.Any(string.IsNullOrEmpty) || CategoryColumnNames.Distinct(StringComparer.Ordinal).Count() != CategoryColumnNames.Length)
+            throw OptionsCheck.Wrong(nameof(CategoryColumnNames), "CategoryColumnNames holds an empty name, or one twice.");
+        if (string.IsNullOrEmpty(PretrainedModelPath)) throw OptionsCheck.Wrong(nameof(PretrainedModelPath), "PretrainedModelPath is not set; it names the folder of the model that becomes a judge.");
+        if (!Directory.Exists(PretrainedModelPath)) throw OptionsCheck.Wrong(nameof(PretrainedModelPath), $"PretrainedModelPath is '{PretrainedModelPath}'; there is no such folder.");
+        if (string.IsNullOrEmpty(JudgeOutputFolder)) throw OptionsCheck.Wrong(nameof(JudgeOutputFolder), "JudgeOutputFolder is not set; it names the folder where the judge is written.");
+        if (!(ValidationFraction is >= 0 and < 1)) throw OptionsCheck.OutOfRange(nameof(ValidationFraction), ValidationFraction, "ValidationFraction must be in [0, 1).");
+        if (TargetModules is null) throw new ArgumentNullException(nameof(TargetModules));
+        if (!TrainHeadOnly && (TargetModules.Length == 0 || TargetModules.Any(string.IsNullOrEmpty)))
+            throw OptionsCheck.Wrong(nameof(TargetModules), "TargetModules is empty, or holds an empty text; name at least one linear layer, such as q_proj, or all-linear.");
+        Training([]).Validate();
+        ComputePlacement.Resolve(Device, DType);
+        if (Scoring?.Judge is not (null or ModerationModelOptions { ModelPath: null }))
+            throw OptionsCheck.Wrong(nameof(Scoring), "The Judge in Scoring must be null, or a ModerationModelOptions without ModelPath: the trained judge is the one that scores.");
+        ScoringOptions("").Validate();
+    }
+
+    /// <summary>The engine's options.</summary>
+    internal JudgeTrainingOptions Training(IReadOnlyList<string> categories) => new()
+    {
+        Lora = TrainHeadOnly ? null : new LoraOptions { Rank = Rank, Alpha = Alpha, Dropout = Dropout, TargetModules = TargetModules },
+        Categories = categories.Count == 0 ? null : categories,
+        MaxLength = MaxLength,
+        Training = new TrainingOptions
+        {
+            Epochs = Epochs,
+            BatchSize = BatchSize,
+            MicroBatchSize = MicroBatchSize,
+            MaxSteps = MaxSteps,
+            LearningRate = LearningRate,
+            Schedule = Schedule,
+            WarmupRatio = WarmupRatio,
+            WeightDecay = WeightDecay,
+            MaxGradientNorm = MaxGradientNorm,
+            ReportEvery = ReportEvery,
+            Seed = Seed,
+        },
+    };
+
+    /// <summary>How a judge written to a folder scores.</summary>
+    internal ScoreHarmfulnessOptions ScoringOptions(string folder)
+    {
+        var scoring = Scoring?.Copy() ?? new ScoreHarmfulnessOptions { PromptColumnName = PromptColumnName, ResponseColumnName = ResponseColumnName };
+        var judge = scoring.Judge as ModerationModelOptions ?? new ModerationModelOptions();
+        (judge.ModelPath, judge.MaxLength, judge.Device, judge.DType) = (folder, MaxLength, Device, DType);
+        // Every category was trained to be harmful, whatever its name.
+        judge.SafeLabels = [];
+        scoring.Judge = judge;
+        return scoring;
+    }
+
+    /// <summary>A copy that later changes of the original do not reach.</summary>
+    internal TrainHarmfulnessJudgeOptions Copy()
+    {
+        var copy = (TrainHarmfulnessJudgeOptions)MemberwiseClone();
+        copy.Scoring = Scoring?.Copy();
+        return copy;
+    }
+
+    private static void Name([NotNull] string? value, string option)
+    {
+        if (string.IsNullOrEmpty(value)) throw OptionsCheck.Wrong(option, $"{option} is empty; a name is wanted.");
+    }
+}
