@@ -82,6 +82,7 @@ internal sealed class FineTuneArguments
         Add("--epochs", "Passes over the data", (o, v) => o.Epochs = v, Defaults.Epochs);
         Add("--batch-size", "Examples per optimizer step", (o, v) => o.BatchSize = v, Defaults.BatchSize);
         Add<int?>("--micro-batch-size", "Examples per forward pass; left out: the whole batch", (o, v) => o.MicroBatchSize = v);
+        Add("--activation-checkpointing", "Compute activations again for the gradient instead of keeping them: less memory, a third more time", (o, v) => o.ActivationCheckpointing = v, Defaults.ActivationCheckpointing);
         Add<int?>("--max-steps", "Optimizer steps at most; left out: all epochs", (o, v) => o.MaxSteps = v);
         Add("--lr", "Peak learning rate", (o, v) => o.LearningRate = v, Defaults.LearningRate);
         AddChoice("--schedule", "How the learning rate changes", [.. Schedules.Keys], KebabCase(Defaults.Schedule.ToString()), (o, v) => o.Schedule = Schedules[v]);

@@ -31,6 +31,7 @@ internal static class EngineOptions
         Epochs = options.Epochs,
         BatchSize = options.BatchSize,
         MicroBatchSize = options.MicroBatchSize,
+        ActivationCheckpointing = options.ActivationCheckpointing,
         MaxSteps = options.MaxSteps,
         LearningRate = options.LearningRate,
         Schedule = options.Schedule,

@@ -78,17 +78,30 @@ public sealed class LoraAdapter : IDisposable
     }
 
     /// <summary>
-    /// Makes the dropout masks of a training step depend on seed and step alone, so that a resumed run needs no saved
-    /// state. TorchSharp makes CPU generators only; elsewhere libtorch's default generators are seeded, which two runs on
-    /// one device at the same time would share.
+    /// Makes each layer's dropout mask depend on seed, step and micro-batch alone, so that a resumed run needs no saved
+    /// state and a layer computed again for its gradient drops the same features. TorchSharp makes CPU generators only;
+    /// elsewhere libtorch's default generators are seeded, which two runs on one device at the same time would share.
     /// </summary>
     /// <param name="step">Steps done before this one.</param>
-    internal void SeedDropout(int step)
+    /// <param name="microBatch">Forward passes of the step done before this one.</param>
+    internal void SeedDropout(int step, int microBatch)
     {
         if (Options.Dropout == 0) return;
-        var seed = unchecked((long)((ulong)_seed + 1 + (ulong)step * 0x9E3779B97F4A7C15));
-        if (_dropoutGenerator is null) manual_seed(seed);
-        else _dropoutGenerator.manual_seed(seed);
+        var place = ((ulong)(uint)step << 32) + (uint)microBatch;
+        for (var i = 0; i < Layers.Count; i++)
+            Layers[i].DropoutSeed = unchecked((long)Mixed(Mixed((ulong)_seed + Mixed(place)) + (ulong)i));
+    }
+
+    // Finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): neighbours in, unrelated numbers out.
+    private static ulong Mixed(ulong value)
+    {
+        unchecked
+        {
+            value += 0x9E3779B97F4A7C15;
+            value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9;
+            value = (value ^ (value >> 27)) * 0x94D049BB133111EB;
+            return value ^ (value >> 31);
+        }
     }
 
     internal static Generator? DropoutGenerator(LoraOptions options, LinearLayer target) =>

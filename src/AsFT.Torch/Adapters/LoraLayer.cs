@@ -37,6 +37,9 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
     /// <summary>Whether dropout is active.</summary>
     public bool IsTraining { get; set; }
 
+    /// <summary>Seed of the next dropout mask; null goes on where the generator stands. A pass that is computed twice draws the same mask twice.</summary>
+    internal long? DropoutSeed { get; set; }
+
     /// <inheritdoc/>
     public Tensor Apply(Tensor input, Tensor output)
     {
@@ -50,8 +53,15 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
     }
 
     // A generator of the adapter's own, so that a run does not depend on what else draws random numbers in the process.
-    private Tensor DropoutMask(Tensor input) =>
-        empty_like(input).bernoulli_(1 - _dropout, _generator).div_(_kept);
+    private Tensor DropoutMask(Tensor input)
+    {
+        if (DropoutSeed is { } seed)
+        {
+            if (_generator is null) manual_seed(seed);
+            else _generator.manual_seed(seed);
+        }
+        return empty_like(input).bernoulli_(1 - _dropout, _generator).div_(_kept);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

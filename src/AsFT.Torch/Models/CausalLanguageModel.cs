@@ -64,6 +64,12 @@ public sealed class CausalLanguageModel : nn.Module
     /// <returns>(…, vocabulary).</returns>
     public Tensor Logits(Tensor hidden) => _head?.forward(hidden) ?? nn.functional.linear(hidden, Decoder.Embedding);
 
+    /// <summary>The head's weights, (vocabulary × hidden): its own, or the embeddings it shares.</summary>
+    internal Tensor HeadWeight => _head is null ? Decoder.Embedding : _head.Weight;
+
+    /// <summary>Whether the head has an adapter or trained weights.</summary>
+    internal bool HeadLearns => _head?.Adapter is not null || HeadWeight.requires_grad;
+
     /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
     protected override void RegisterComponents()
     {

@@ -48,15 +48,30 @@ public sealed class LlamaDecoder : nn.Module
         ArgumentNullException.ThrowIfNull(ids);
         ArgumentNullException.ThrowIfNull(layout);
         using var scope = NewDisposeScope();
-        long length = ids.shape[1], cached = cache?.Length ?? 0;
+        var context = Context(layout, ids.shape[1], cache);
+        var hidden = Embed(ids);
+        foreach (var layer in _layers) hidden = layer.Forward(hidden, context);
+        cache?.Advance(ids.shape[1]);
+        return Normalize(hidden).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The layers, first to last.</summary>
+    internal IReadOnlyList<DecoderLayer> Layers => _layers;
+
+    /// <summary>Embeddings of token ids (N × T), (N × T × hidden): what the first layer gets.</summary>
+    internal Tensor Embed(Tensor ids) => Embedding.index_select(0, ids.reshape(-1)).view(ids.shape[0], ids.shape[1], -1);
+
+    /// <summary>What the layers share in a pass over <paramref name="length"/> new tokens a row.</summary>
+    internal DecoderContext Context(SequenceLayout layout, long length, KeyValueCache? cache)
+    {
+        var cached = cache?.Length ?? 0;
         var (cos, sin) = layout.Positions is null ? _rotary.Range(cached, length) : _rotary.At(layout.Positions, layout.PositionCount);
         var (mask, isCausal) = Visibility(layout, cached, length);
-        var context = new DecoderContext(cos, sin, mask, isCausal, cache);
-        var hidden = Embedding.index_select(0, ids.reshape(-1)).view(ids.shape[0], length, -1);
-        foreach (var layer in _layers) hidden = layer.Forward(hidden, context);
-        cache?.Advance(length);
-        return _norm.forward(hidden).MoveToOuterDisposeScope();
+        return new DecoderContext(cos, sin, mask, isCausal, cache);
     }
+
+    /// <summary>The norm behind the last layer.</summary>
+    internal Tensor Normalize(Tensor hidden) => _norm.forward(hidden);
 
     // What the attention kernel is told: it takes its causal rule to begin at the first key, so a cache needs care.
     private (Tensor? Mask, bool IsCausal) Visibility(SequenceLayout layout, long cached, long length)

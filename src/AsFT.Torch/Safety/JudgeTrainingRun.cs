@@ -97,13 +97,13 @@ internal sealed class JudgeTrainingRun : IDisposable
     private Tensor Step(int[][] microBatches, int examples, double learningRate, Tensor sum)
     {
         using var scope = NewDisposeScope();
-        _adapter?.SeedDropout(_optimizer.Steps);
         _parameters.Gradients.zero_();
         using Scalar count = examples * _rows[0].Labels.Length;
-        foreach (var micro in microBatches)
+        for (var m = 0; m < microBatches.Length; m++)
         {
             using var activations = NewDisposeScope();
-            JudgeTrainingRow[] batch = [.. micro.Select(i => _rows[i])];
+            _adapter?.SeedDropout(_optimizer.Steps, m);
+            JudgeTrainingRow[] batch = [.. microBatches[m].Select(i => _rows[i])];
             var labels = Labels(batch);
             var loss = SummedLoss(Logits(batch), labels) / count;
             loss.backward();

@@ -97,7 +97,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         IReadOnlyList<TokenizedExample> examples, IReadOnlyList<TokenizedExample>? validation)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var deciding = options with { CheckpointFolder = null, CheckpointEvery = null, Resume = false, ReportEvery = 1, MeasureAnchoredShare = false };
+        var deciding = options with { CheckpointFolder = null, CheckpointEvery = null, Resume = false, ReportEvery = 1, MeasureAnchoredShare = false, ActivationCheckpointing = false };
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(deciding));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(adapter.Options));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(model.Config));

@@ -10,6 +10,9 @@ namespace AsFT.Torch.Training;
 /// <summary>One optimizer step: cross-entropy and its gradient over all micro-batches, then the penalty's, then the update.</summary>
 internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapter, AlignmentPenalty? penalty, FlatParameters parameters, AdamW optimizer, TrainingOptions options)
 {
+    // Asked once: walking the modules costs more than the rest of a small step.
+    private readonly int _firstTrained = options.ActivationCheckpointing ? RecomputedPass.FirstTrained(model.Decoder) : 0;
+
     /// <summary>Numbers of a step, still on the device; reading them makes the host wait.</summary>
     /// <param name="CrossEntropy">Mean over the step's supervised tokens, scalar.</param>
     /// <param name="Penalty">Not multiplied by λ, scalar; null when it was not measured.</param>
@@ -23,19 +26,17 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
     public Measures Run(IReadOnlyList<TrainingBatch> microBatches, double learningRate, bool measureAll)
     {
         using var scope = NewDisposeScope();
-        adapter?.SeedDropout(optimizer.Steps);
         parameters.Gradients.zero_();
 
         // One mean over the tokens of the whole step, taken after the sums: in float16 a gradient per token can be too
         // small to be represented.
         var supervised = microBatches.Sum(batch => batch.Labels.Length);
         var crossEntropy = zeros(1, parameters.Values.dtype, parameters.Values.device);
-        foreach (var batch in microBatches)
+        for (var i = 0; i < microBatches.Count; i++)
         {
             using var activations = NewDisposeScope();
-            var loss = CrossEntropy(model, batch);
-            loss.backward();
-            crossEntropy.add_(loss.detach());
+            adapter?.SeedDropout(optimizer.Steps, i);
+            crossEntropy.add_(Backward(microBatches[i]));
         }
         using Scalar count = supervised;
         parameters.Gradients.div_(count);
@@ -57,17 +58,30 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         return new(crossEntropy.MoveToOuterDisposeScope(), penaltyValue?.MoveToOuterDisposeScope(), norm?.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Cross-entropy summed over a batch's supervised tokens, scalar; logits are computed for those alone.</summary>
+    /// <summary>Cross-entropy summed over a batch's supervised tokens, scalar, without a gradient; logits are computed for those alone.</summary>
     public static Tensor CrossEntropy(CausalLanguageModel model, TrainingBatch batch)
     {
-        // All uploads before the first kernel, so that none of them waits for one.
+        var (ids, predictors, labels) = Upload(model, batch);
+        return HeadLoss.Value(model, model.Hidden(ids, SequenceLayout.RightPadded), predictors, labels);
+    }
+
+    /// <summary>The same, its gradient added to the trained tensors'.</summary>
+    private Tensor Backward(TrainingBatch batch)
+    {
+        var (ids, predictors, labels) = Upload(model, batch);
+        if (!options.ActivationCheckpointing)
+            return HeadLoss.Backward(model, model.Hidden(ids, SequenceLayout.RightPadded), predictors, labels);
+        var pass = new RecomputedPass(model.Decoder, _firstTrained, ids, SequenceLayout.RightPadded);
+        var loss = HeadLoss.Backward(model, pass.Hidden, predictors, labels);
+        pass.Backward();
+        return loss;
+    }
+
+    // All uploads before the first kernel, so that none of them waits for one.
+    private static (Tensor Ids, Tensor Predictors, Tensor Labels) Upload(CausalLanguageModel model, TrainingBatch batch)
+    {
         var device = model.Placement.Device;
-        var (ids, predictors, labels) = (Upload(batch.Ids, device), Upload(batch.Predictors, device), Upload(batch.Labels, device));
-        var hidden = model.Hidden(ids.view(batch.Rows.Length, batch.Width), SequenceLayout.RightPadded);
-        var logits = model.Logits(hidden.view(-1, hidden.shape[2]).index_select(0, predictors));
-        // A half format would lose the small differences that late training lives on.
-        if (logits.dtype is ScalarType.BFloat16 or ScalarType.Float16) logits = logits.to(ScalarType.Float32);
-        return nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum);
+        return (Upload(batch.Ids, device).view(batch.Rows.Length, batch.Width), Upload(batch.Predictors, device), Upload(batch.Labels, device));
     }
 
     private static Tensor Upload(long[] values, Device device) => device.type == TorchSharp.DeviceType.CUDA

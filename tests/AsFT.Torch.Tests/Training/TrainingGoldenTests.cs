@@ -15,18 +15,19 @@ namespace AsFT.Torch.Tests.Training;
 [Trait("Category", "Goldens")]
 public sealed class TrainingGoldenTests
 {
-    public static TheoryData<string, string> Runs()
+    public static TheoryData<string, string, bool> Runs()
     {
-        var data = new TheoryData<string, string>();
+        var data = new TheoryData<string, string, bool>();
         foreach (var path in Directory.EnumerateFiles(TestData.Goldens, "train_*.json").Order())
             foreach (var dtype in new[] { "float32", "float64" })
-                data.Add(Path.GetFileNameWithoutExtension(path), dtype);
+                foreach (var checkpointing in new[] { false, true })
+                    data.Add(Path.GetFileNameWithoutExtension(path), dtype, checkpointing);
         return data;
     }
 
     [Theory]
     [MemberData(nameof(Runs))]
-    public void EveryStepMatches(string name, string dtype)
+    public void EveryStepMatches(string name, string dtype, bool checkpointing)
     {
         using var golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(TestData.Goldens, name + ".json")));
         var root = golden.RootElement;
@@ -56,6 +57,7 @@ public sealed class TrainingGoldenTests
             PenaltyWeight = root.GetProperty("lam").GetDouble(),
             Shuffle = false,
             ReportEvery = 1,
+            ActivationCheckpointing = checkpointing,
         }).Train(examples);
 
         // The reference runs in both formats differ by less than 2e-6 in CE and 3e-7 in the penalty.

@@ -7,11 +7,13 @@ namespace AsFT.Torch.Tests.Training;
 [Collection(nameof(TrainingMemoryTests))]
 public sealed class TrainingMemoryTests
 {
-    [Fact]
-    public void LiveTensorsAreFlatOverTwoHundredSteps()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void LiveTensorsAreFlatOverTwoHundredSteps(bool checkpointing)
     {
         long atTen = 0, atEnd = 0;
-        SmallRun.Train(SmallRun.Options with { Epochs = 67, ReportEvery = 10 }, progress: new SmallRun.Callback(report =>
+        SmallRun.Train(SmallRun.Options with { Epochs = 67, ReportEvery = 10, ActivationCheckpointing = checkpointing }, progress: new SmallRun.Callback(report =>
         {
             if (report.Step is not (10 or 200)) return;
             GC.Collect();
