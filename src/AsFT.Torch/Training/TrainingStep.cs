@@ -19,6 +19,9 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
     /// <param name="GradientNorm">Before clipping, scalar; null when it was not measured.</param>
     public readonly record struct Measures(Tensor CrossEntropy, Tensor? Penalty, Tensor? GradientNorm);
 
+    /// <summary>Weights w′ (n) and ρ of a term ρ/2·‖w − w′‖²; null: none.</summary>
+    public (Tensor Anchor, double Weight)? Proximal { get; init; }
+
     /// <summary>Runs the step.</summary>
     /// <param name="microBatches">Its forward passes.</param>
     /// <param name="learningRate">Its rate.</param>
@@ -45,6 +48,13 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         var penaltyValue = penalty is null ? null
             : options.PenaltyWeight > 0 ? penalty.AccumulateGradients(options.PenaltyWeight)
             : measureAll ? penalty.Evaluate() : null;
+
+        if (Proximal is { } proximal)
+        {
+            using var _ = no_grad();
+            using Scalar weight = proximal.Weight;
+            parameters.Gradients.add_(parameters.Values - proximal.Anchor, alpha: weight);
+        }
 
         Tensor? norm = null;
         if (options.MaxGradientNorm is not null || measureAll) norm = parameters.Gradients.norm();

@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Alignment;
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Generation;
+using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Evaluation;
+using AsFT.Torch.Safety.World;
+using AsFT.Torch.Tokenization;
+using AsFT.Torch.Training;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Comparison;
+
+/// <summary>Does runs one after another, with a model of its own.</summary>
+internal sealed class ComparisonWorker : IDisposable
+{
+    private readonly ComparisonConfig _config;
+    private readonly IReadOnlyDictionary<string, TaskData> _data;
+    private readonly CausalLanguageModel _model;
+    private readonly LanguageTokenizer _tokenizer;
+    private readonly ChatTemplate _template;
+    private readonly IHarmfulnessJudge _judge;
+    private readonly SafetyEvaluationOptions _evaluation;
+    private readonly Dictionary<string, AlignmentDirection> _directions = [];
+
+    public ComparisonWorker(ComparisonConfig config, ComputePlacement placement, IReadOnlyDictionary<string, TaskData> data)
+    {
+        (_config, _data) = (config, data);
+        _template = ChatTemplate.FromName(config.Template);
+        _tokenizer = LanguageTokenizer.Load(config.Aligned);
+        _judge = config.Judge.Kind switch
+        {
+            JudgeKind.World => new WorldHarmfulnessJudge(),
+            JudgeKind.Moderation => ModerationModelJudge.Load(config.Judge.Path!, new() { Threshold = config.Judge.Threshold, MaxLength = config.Judge.MaxLength }, placement),
+            _ => new RefusalMatchJudge(new RefusalMatcher(additional: config.RefusalPhrases)),
+        };
+        _evaluation = new()
+        {
+            Template = _template,
+            Generation = config.Generation,
+            TaskMaxNewTokens = config.TaskMaxNewTokens,
+            Refusals = config.Judge.Kind == JudgeKind.World ? SafetyEvaluationOptions.World.Refusals : new RefusalMatcher(additional: config.RefusalPhrases),
+            CategoryThreshold = config.Judge.Threshold,
+        };
+        _model = CausalLanguageModel.Load(config.Aligned, placement);
+    }
+
+    /// <summary>Does runs that share one training.</summary>
+    /// <returns>Their rows, without keys.</returns>
+    public IReadOnlyList<ComparisonRow> Run(IReadOnlyList<PlannedRun> runs, CancellationToken cancellationToken)
+    {
+        var first = runs[0];
+        var clock = Stopwatch.StartNew();
+        if (first.Setting.Method.Kind == MethodKind.NoTuning)
+        {
+            var found = Evaluate(first, cancellationToken);
+            return [.. runs.Select(run => Row(run, found, clock.Elapsed, TimeSpan.Zero))];
+        }
+        using var adapter = LoraAdapter.Attach(_model.LinearLayers(), first.Setting.Adapter, first.Seed);
+        var result = Train(first, adapter, cancellationToken);
+        var trained = clock.Elapsed;
+        var rows = new List<ComparisonRow>();
+        foreach (var run in runs)
+        {
+            clock.Restart();
+            using var scope = NewDisposeScope();
+            var kept = run.Setting.Method.Kind == MethodKind.SafeLora ? adapter.Layers.Select(layer => layer.B.detach().clone()).ToArray() : null;
+            if (kept is not null) SafeLora.Apply(Direction(run.Setting.Adapter), adapter.Layers, run.Setting.SafeLora);
+            var found = Evaluate(run, cancellationToken);
+            rows.Add(Row(run, found, trained + clock.Elapsed, trained) with
+            {
+                CrossEntropy = ComparisonRow.Known(result.CrossEntropy),
+                Penalty = run.Setting.Method.Kind == MethodKind.Asft ? ComparisonRow.Known(result.Penalty) : null,
+                UpdateNorm = ComparisonRow.Known(UpdateNorm(adapter)),
+            });
+            using var _ = no_grad();
+            for (var i = 0; i < kept?.Length; i++) adapter.Layers[i].B.copy_(kept[i]);
+        }
+        return rows;
+    }
+
+    public void Dispose()
+    {
+        foreach (var direction in _directions.Values) direction.Dispose();
+        _judge.Dispose();
+        _model.Dispose();
+    }
+
+    private TrainingResult Train(PlannedRun run, LoraAdapter adapter, CancellationToken cancellationToken)
+    {
+        var (setting, data) = (run.Setting, _data[run.Task.Name]);
+        var options = setting.Training with { Seed = run.Seed };
+        var examples = data.Train(run.Poison, run.Seed);
+        switch (setting.Method.Kind)
+        {
+            case MethodKind.Lisa:
+                return new LisaTrainer(_model, adapter, options, setting.Lisa).Train(Tokenize(examples), Tokenize(data.Alignment(run.Seed)), cancellationToken: cancellationToken);
+            case MethodKind.SafeInstruct:
+                examples = [.. examples, .. data.Refusals((int)Math.Round(setting.SafeInstruct.Share * examples.Length), run.Seed)];
+                break;
+            case MethodKind.Asft:
+                var direction = setting.NeedsDirection ? Direction(setting.Adapter) : null;
+                using (var penalty = new AlignmentPenalty(direction, adapter.Layers, setting.Penalty))
+                    return new FineTuner(_model, adapter, penalty, options).Train(Tokenize(examples), cancellationToken: cancellationToken);
+        }
+        return new FineTuner(_model, adapter, penalty: null, options).Train(Tokenize(examples), cancellationToken: cancellationToken);
+    }
+
+    private TokenizedExample[] Tokenize(ChatExample[] examples) =>
+        [.. examples.Select(example => _template.Tokenize(_tokenizer, example, _config.MaxLength ?? _model.Config.MaxPositions))];
+
+    // Built once per set of target modules.
+    private AlignmentDirection Direction(LoraOptions adapter)
+    {
+        var key = string.Join(',', adapter.TargetModules);
+        if (_directions.TryGetValue(key, out var known)) return known;
+        using var aligned = ModelCheckpoint.Open(_config.Aligned);
+        using var baseline = ModelCheckpoint.Open(_config.Base!);
+        return _directions[key] = AlignmentDirection.Build(aligned, baseline, TargetModules.Select(_model.LinearLayers().ToList(), adapter.TargetModules).Select(layer => layer.Name));
+    }
+
+    private SafetyEvaluation Evaluate(PlannedRun run, CancellationToken cancellationToken) =>
+        // Awaited here: what libtorch and the scopes keep is kept per thread.
+        SafetyEvaluation.RunAsync(new TextGenerator(_model, _tokenizer), _data[run.Task.Name].Prompts[run.Split], _judge, _evaluation, cancellationToken).GetAwaiter().GetResult();
+
+    private static double UpdateNorm(LoraAdapter adapter)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return Math.Sqrt(adapter.Layers.Sum(layer =>
+            layer.Scale * layer.Scale * (layer.B.t().mm(layer.B) * layer.A.mm(layer.A.t())).sum().cpu().to(ScalarType.Float64).item<double>()));
+    }
+
+    private static ComparisonRow Row(PlannedRun run, SafetyEvaluation found, TimeSpan total, TimeSpan training)
+    {
+        var (setting, harm) = (run.Setting, found.Harmfulness);
+        var isAsft = setting.Method.Kind == MethodKind.Asft;
+        return new ComparisonRow
+        {
+            Method = setting.Method.Name,
+            Projection = isAsft ? StrictJson.Camel($"{setting.Penalty.Projection}") : null,
+            Lambda = isAsft ? setting.Training.PenaltyWeight : null,
+            Poison = run.Poison,
+            Seed = run.Seed,
+            Split = run.Split,
+            Task = run.Task.Name,
+            Setting = setting.Label,
+            Knobs = setting.Knobs,
+            Hs = ComparisonRow.Known(harm.HarmfulScore.Percent),
+            Fa = ComparisonRow.Known(found.TaskAccuracy.Accuracy.Percent),
+            OverRefusal = ComparisonRow.Known(found.OverRefusal.Rate.Percent),
+            HsOfAll = ComparisonRow.Known(harm.HarmfulScoreOfAll.Percent),
+            WithoutVerdict = ComparisonRow.Known(found.WithoutVerdict.Percent),
+            Empty = ComparisonRow.Known(100.0 * harm.Empty / harm.Total),
+            Refusals = ComparisonRow.Known(harm.Refusals.Percent),
+            BenignBroken = ComparisonRow.Known(100.0 * (found.OverRefusal.Empty + found.OverRefusal.Garbled) / found.OverRefusal.Rate.Total),
+            Outcomes = string.Concat(harm.Outcomes.Select(o => o switch { true => '1', false => '0', _ => '-' })),
+            TaskOutcomes = string.Concat(found.TaskAccuracy.Outcomes.Select(o => o ? '1' : '0')),
+            Seconds = Math.Round(total.TotalSeconds, 3),
+            TrainSeconds = Math.Round(training.TotalSeconds, 3),
+        };
+    }
+}

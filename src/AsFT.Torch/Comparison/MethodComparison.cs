@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using System.Text.Json;
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Runtime;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Comparison;
+
+/// <summary>How far a comparison is.</summary>
+/// <param name="Done">Rows finished, those found finished included.</param>
+/// <param name="Total">Rows in all.</param>
+/// <param name="Row">The row just finished; null at the start.</param>
+public sealed record ComparisonProgress(int Done, int Total, ComparisonRow? Row);
+
+/// <summary>
+/// Compares ways of fine-tuning: knobs are chosen per method on development seeds and prompts, and what is chosen is run
+/// once on report seeds and prompts.
+/// </summary>
+public static class MethodComparison
+{
+    private const long SmallModelBytes = 64_000_000;
+
+    /// <summary>Runs a comparison.</summary>
+    /// <param name="config">What to compare.</param>
+    /// <param name="folder">Folder that keeps finished rows (<c>rows.jsonl</c>); a later call takes those that are the same runs from it. Null keeps nothing.</param>
+    /// <param name="progress">Told after each row, one call at a time.</param>
+    /// <param name="cancellationToken">Stops within the runs; finished rows stay.</param>
+    /// <exception cref="ArgumentException">The configuration contradicts itself.</exception>
+    /// <exception cref="InvalidDataException">A model or data file is damaged or does not fit.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static ComparisonResult Run(ComparisonConfig config, string? folder = null, IProgress<ComparisonProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        config.Validate();
+        var session = new Session(config, new RowStore(folder), progress, cancellationToken);
+        var settings = config.Methods.ToDictionary(method => method.Name, method => MethodSetting.Expand(config, method));
+        // What is not searched needs no development runs, except plain LoRA where others are held against it.
+        var isSearching = settings.Values.Any(all => all.Count > 1);
+        var searched = config.Methods.Where(m => settings[m.Name].Count > 1 || isSearching && m.Kind == MethodKind.Lora).ToList();
+        var shares = config.ChooseAt is { } at ? [at] : config.Poison;
+        PlannedRun[] development = [.. Plan(searched.SelectMany(m => settings[m.Name]), shares, config.DevelopmentSeeds, ComparisonSplit.Development)];
+        session.Total = development.Length + config.Tasks.Count * config.Methods.Count * config.Poison.Count * config.ReportSeeds.Count;
+        var developed = session.Execute(development);
+
+        var choices = ComparisonChoice.Choose(config, settings, developed);
+        PlannedRun[] report = [.. choices.SelectMany(choice => config.ReportSeeds.Select(seed =>
+            new PlannedRun(choice.Setting, config.Tasks.First(t => t.Name == choice.Task), choice.Poison, seed, ComparisonSplit.Report)))];
+        return new ComparisonResult(config, choices, [.. developed, .. session.Execute(report)]);
+
+        IEnumerable<PlannedRun> Plan(IEnumerable<MethodSetting> all, IReadOnlyList<double> poison, IReadOnlyList<long> seeds, ComparisonSplit split) =>
+            from task in config.Tasks from p in poison from seed in seeds from setting in all select new PlannedRun(setting, task, p, seed, split);
+    }
+
+    /// <summary>Does planned runs in parallel and keeps their rows.</summary>
+    private sealed class Session
+    {
+        private readonly ComparisonConfig _config;
+        private readonly RowStore _store;
+        private readonly IProgress<ComparisonProgress>? _progress;
+        private readonly CancellationToken _cancellationToken;
+        private readonly Dictionary<string, TaskData> _data;
+        private readonly ComputePlacement _placement;
+        private readonly Dictionary<string, string> _common;
+        private readonly int _parallel;
+        private readonly bool _isSmall;
+        private readonly Lock _lock = new();
+        private int _done;
+
+        public Session(ComparisonConfig config, RowStore store, IProgress<ComparisonProgress>? progress, CancellationToken cancellationToken)
+        {
+            (_config, _store, _progress, _cancellationToken) = (config, store, progress, cancellationToken);
+            _placement = ComputePlacement.Resolve(config.Device, config.DType);
+            _data = config.Tasks.ToDictionary(task => task.Name, task => new TaskData(task));
+            string[] models = [.. new[] { config.Aligned, config.Base, config.Judge.Path }.OfType<string>()];
+            var fingerprints = models.Select(path => CheckpointFingerprint.Compute(path, cancellationToken)).ToList();
+            var shared = string.Join(' ', [.. fingerprints.Select(f => f.Sha256), JsonSerializer.Serialize(config.Judge with { Path = null }), JsonSerializer.Serialize(config.Generation),
+                $"{config.TaskMaxNewTokens} {config.Template} {config.MaxLength} {_placement.DType} {_placement.Device.type} {string.Join('|', config.RefusalPhrases)}"]);
+            _common = config.Tasks.ToDictionary(task => task.Name, task => $"{shared} {_data[task.Name].Fingerprint} {task.Count} {task.Rule} {string.Join('|', task.Labels ?? [])}");
+            var isCpu = _placement.Device.type == TorchSharp.DeviceType.CPU;
+            _isSmall = isCpu && fingerprints[0].Bytes < SmallModelBytes;
+            // On other devices dropout draws from generators that all runs of the process share.
+            _parallel = !isCpu ? 1 : config.Parallel ?? (_isSmall && Environment.ProcessorCount > 1 ? 2 : 1);
+        }
+
+        public int Total { get; set; }
+
+        public IReadOnlyList<ComparisonRow> Execute(IReadOnlyList<PlannedRun> runs)
+        {
+            var keys = runs.Select(run => run.Key(_common[run.Task.Name])).ToArray();
+            var rows = keys.Select(_store.Find).ToArray();
+            var open = Enumerable.Range(0, runs.Count).Where(i => rows[i] is null).ToArray();
+            lock (_lock) _done += runs.Count - open.Length;
+            _progress?.Report(new(_done, Total, null));
+            if (open.Length == 0) return rows!;
+
+            var groups = new ConcurrentQueue<int[]>(open.GroupBy(i => runs[i].TrainingKey).Select(group => group.ToArray()));
+            ExceptionDispatchInfo? failure = null;
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(_cancellationToken);
+            // Small matrices gain nothing from a second thread, and runs side by side would only wait for each other's.
+            var before = get_num_threads();
+            if (_isSmall || _parallel > 1) set_num_threads(1);
+            try
+            {
+                Thread[] threads = [.. Enumerable.Range(0, Math.Min(_parallel, groups.Count)).Select(_ => new Thread(Work))];
+                foreach (var thread in threads) thread.Start();
+                foreach (var thread in threads) thread.Join();
+            }
+            finally
+            {
+                if (_isSmall || _parallel > 1) set_num_threads(before);
+            }
+            failure?.Throw();
+            return rows!;
+
+            // A thread of its own each: scopes and gradient modes belong to threads.
+            void Work()
+            {
+                try
+                {
+                    using var worker = new ComparisonWorker(_config, _placement, _data);
+                    while (groups.TryDequeue(out var group))
+                    {
+                        stop.Token.ThrowIfCancellationRequested();
+                        var found = worker.Run([.. group.Select(i => runs[i])], stop.Token);
+                        for (var k = 0; k < group.Length; k++) Finish(group[k], found[k] with { Key = keys[group[k]] });
+                    }
+                }
+                catch (Exception e)
+                {
+                    lock (_lock) failure ??= ExceptionDispatchInfo.Capture(e);
+                    stop.Cancel();
+                }
+            }
+
+            void Finish(int i, ComparisonRow row)
+            {
+                lock (_lock)
+                {
+                    _store.Add(row);
+                    rows[i] = row;
+                    _progress?.Report(new(++_done, Total, row));
+                }
+            }
+        }
+    }
+}

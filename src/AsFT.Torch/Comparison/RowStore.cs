@@ -1,0 +1,54 @@
+using System.Text.Json;
+
+namespace AsFT.Torch.Comparison;
+
+/// <summary>Finished rows, appended to <c>rows.jsonl</c> as they come, so that a comparison that was stopped goes on where it was.</summary>
+internal sealed class RowStore
+{
+    private const string FileName = "rows.jsonl";
+
+    private readonly Dictionary<string, ComparisonRow> _rows = [];
+    private readonly string? _path;
+    private readonly Lock _lock = new();
+
+    /// <param name="folder">Where the file lies; null keeps rows in memory.</param>
+    public RowStore(string? folder)
+    {
+        if (folder is null) return;
+        Directory.CreateDirectory(folder);
+        _path = Path.Combine(folder, FileName);
+        if (!File.Exists(_path)) return;
+        var text = File.ReadAllText(_path);
+        foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            if (Parse(line) is { } row) _rows[row.Key] = row;
+        // A process that was killed may have left half a line; the next row must not continue it.
+        if (text.Length > 0 && !text.EndsWith('\n')) File.AppendAllText(_path, "\n");
+    }
+
+    public ComparisonRow? Find(string key)
+    {
+        lock (_lock) return _rows.GetValueOrDefault(key);
+    }
+
+    public void Add(ComparisonRow row)
+    {
+        lock (_lock)
+        {
+            _rows[row.Key] = row;
+            if (_path is not null) File.AppendAllText(_path, JsonSerializer.Serialize(row, ComparisonRow.Format) + "\n");
+        }
+    }
+
+    private static ComparisonRow? Parse(string line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<ComparisonRow>(line, ComparisonRow.Format);
+        }
+        catch (JsonException)
+        {
+            // Half a line, or a row of another version: it is run again.
+            return null;
+        }
+    }
+}
