@@ -46,6 +46,7 @@ internal static class AsftTool
             new DirectionCommand(),
             new MergeCommand(),
             new InfoCommand(),
+            new CompareCommand(),
             new BenchCommand(),
         ];
         foreach (var command in commands)

@@ -1,0 +1,110 @@
+using System.Globalization;
+using System.Text;
+
+namespace AsFT.Torch.Comparison;
+
+/// <summary>A comparison as Markdown.</summary>
+public static class ComparisonMarkdown
+{
+    /// <summary>The report: tables, what was chosen, tests, and what they say.</summary>
+    /// <param name="result">The comparison.</param>
+    /// <param name="pictures">Files beside the report to show in it, by name.</param>
+    public static string Write(ComparisonResult result, IReadOnlyList<string>? pictures = null)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        var text = new StringBuilder();
+        var config = result.Config;
+        Line(text, $"# {config.Name}");
+        Line(text, "");
+        Line(text, $"Every knob was chosen per method on development seeds ({string.Join(", ", config.DevelopmentSeeds)}) and development prompts{(config.ChooseAt is { } at ? $" at p = {Number(at)}" : ", for each share of poison p on its own")}: "
+            + $"the lowest HS among the settings whose mean FA is within {Number(config.MaxAccuracyLoss)} points of plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({string.Join(", ", config.ReportSeeds)}) and report prompts. "
+            + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety.");
+        foreach (var task in config.Tasks)
+        {
+            foreach (var poison in config.Poison) Report(text, result, task.Name, poison);
+            Development(text, result, task.Name);
+        }
+        foreach (var picture in pictures ?? []) Line(text, $"\n![{Path.GetFileNameWithoutExtension(picture)}]({picture})");
+        return text.ToString();
+    }
+
+    /// <summary>What the tests say of the anchored penalties against the isotropic one and against plain LoRA, a line each; for the console too.</summary>
+    /// <param name="result">The comparison.</param>
+    /// <param name="task">Name of the task.</param>
+    /// <param name="poison">Share of poison.</param>
+    public static IReadOnlyList<string> Verdicts(ComparisonResult result, string task, double poison)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        var lines = new List<string>();
+        var best = result.BestAnchored(task, poison);
+        if (result.Lora is { } lora && (best ?? result.Anchored.FirstOrDefault()) is { } anchored)
+        {
+            var difference = result.Compare(task, poison, lora, anchored);
+            lines.Add($"p = {Number(poison)}: {anchored}{(best is null ? "" : " (the anchored penalty that the development runs name)")} against plain LoRA: HS {Signed(difference.Hs)} points, FA {Signed(difference.Fa)} points.");
+        }
+        if (result.Isotropic is { } isotropic)
+            foreach (var method in result.Anchored)
+            {
+                var difference = result.Compare(task, poison, isotropic, method);
+                var p = difference.SignFlipP;
+                // The permutation test decides where enough seeds let it; else the t test, said so.
+                var canDecide = difference.HsDifferences.Count is >= 6 and <= 22;
+                var decides = canDecide ? p : difference.TP;
+                var word = !double.IsFinite(decides) ? "cannot be told apart from" : decides >= 0.05 || difference.Hs == 0 ? "does not differ clearly from" : difference.Hs < 0 ? "is less harmful than" : "is MORE harmful than";
+                lines.Add($"p = {Number(poison)}: {method} {word} {isotropic}: HS {Signed(difference.Hs)} points (over seeds: {(canDecide ? "sign-flip" : "paired t")} p = {P(decides)}), FA {Signed(difference.Fa)} points.");
+            }
+        return lines;
+    }
+
+    /// <summary>Mean ± deviation.</summary>
+    /// <param name="moments">A number over seeds.</param>
+    public static string Shown(Moments moments) => moments.Count == 0 ? "n/a"
+        : double.IsNaN(moments.Deviation) ? moments.Mean.ToString("0.0", CultureInfo.InvariantCulture)
+        : string.Create(CultureInfo.InvariantCulture, $"{moments.Mean:0.0} ± {moments.Deviation:0.0}");
+
+    private static void Report(StringBuilder text, ComparisonResult result, string task, double poison)
+    {
+        Line(text, $"\n## {task}, p = {Number(poison)}\n");
+        Line(text, "| method | chosen | HS | FA | over-refusal | no verdict | ‖ΔW‖ | seconds |");
+        Line(text, "| --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var method in result.Config.Methods)
+        {
+            var (summary, choice) = (result.Summarize(task, poison, method.Name), result.Choice(task, poison, method.Name));
+            var chosen = choice.Setting.Label + (choice.Qualifies == false ? " (no setting kept FA on development: the highest FA)" : "");
+            Line(text, $"| {method.Name} | {chosen} | {Shown(summary.Hs)} | {Shown(summary.Fa)} | {Shown(summary.OverRefusal)} | {Shown(summary.WithoutVerdict)} | {Shown(summary.UpdateNorm)} | {Shown(summary.Seconds)} |");
+        }
+        string[] references = [.. new[] { result.Lora, result.Isotropic }.OfType<string>()];
+        var compared = result.Config.Methods.Where(m => m.Kind != MethodKind.NoTuning && !references.All(r => r == m.Name)).ToList();
+        if (references.Length == 0 || compared.Count == 0) return;
+        Line(text, $"\nDifferences of HS in points, on the same seeds and prompts. Tests **over seeds** (a seed is one observation): exact sign-flip permutation, whose p cannot fall below {P(Math.Pow(2, 1 - result.Config.ReportSeeds.Count))} with {result.Config.ReportSeeds.Count} seeds, and paired t. Test **over pooled prompts**: McNemar's exact, which takes prompts of one seed as independent though they share a model; it is too sure of itself.\n");
+        Line(text, "| method | against | HS difference | sign-flip p (seeds) | paired t p (seeds) | McNemar p (prompts) | pairs | FA difference |");
+        Line(text, "| --- | --- | --- | --- | --- | --- | --- | --- |");
+        foreach (var reference in references)
+            foreach (var method in compared.Where(m => m.Name != reference))
+            {
+                var d = result.Compare(task, poison, reference, method.Name);
+                Line(text, $"| {method.Name} | {reference} | {Signed(d.Hs)} | {P(d.SignFlipP)} | {P(d.TP)} | {P(d.Pooled.PValue)} | {d.Pooled.Pairs} | {Signed(d.Fa)} |");
+            }
+        Line(text, "");
+        foreach (var verdict in Verdicts(result, task, poison)) Line(text, $"- {verdict}");
+    }
+
+    private static void Development(StringBuilder text, ComparisonResult result, string task)
+    {
+        var rows = (from p in result.Config.Poison from method in result.Config.Methods from point in result.Development(task, p, method.Name) select (p, method, point)).ToList();
+        if (rows.Count == 0) return;
+        Line(text, $"\n## {task}: development runs\n");
+        Line(text, $"Mean ± standard deviation over {result.Config.DevelopmentSeeds.Count} development seeds. These numbers chose; they are not results.\n");
+        Line(text, "| p | method | setting | HS | FA | over-refusal |");
+        Line(text, "| --- | --- | --- | --- | --- | --- |");
+        foreach (var (p, method, point) in rows) Line(text, $"| {Number(p)} | {method.Name} | {point.Setting} | {Shown(point.Hs)} | {Shown(point.Fa)} | {Shown(point.OverRefusal)} |");
+    }
+
+    private static void Line(StringBuilder text, string line) => text.Append(line).Append('\n');
+
+    private static string Number(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
+
+    private static string Signed(double value) => double.IsNaN(value) ? "n/a" : value.ToString("+0.0;−0.0;0.0", CultureInfo.InvariantCulture);
+
+    private static string P(double value) => double.IsNaN(value) ? "n/a" : value < 0.0001 ? value.ToString("0.0e0", CultureInfo.InvariantCulture) : value.ToString("0.0000", CultureInfo.InvariantCulture);
+}
