@@ -48,6 +48,7 @@ internal static class AsftTool
             new InfoCommand(),
             new CompareCommand(),
             new BenchCommand(),
+            new BasinCommand(),
         ];
         foreach (var command in commands)
         {
