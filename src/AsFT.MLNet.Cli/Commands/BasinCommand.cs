@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
@@ -23,7 +24,7 @@ internal sealed class BasinCommand : ToolCommand
     private readonly Option<string?> _aligned = new("--aligned") { HelpName = "DIR", Description = "Folder of the aligned model; left out: the bundled safety world" };
     private readonly Option<string?> _base = new("--base") { HelpName = "DIR", Description = "Folder of the base model of the same shape" };
     private readonly Option<string?> _prompts = new("--prompts") { HelpName = "FILE", Description = "Instruction file with harmful prompts" };
-    private readonly Option<string[]> _judge = new("--judge") { Description = "world, refusal, moderation DIR, or none (likelihood only); left out: refusal, or world for the bundled world", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(0, 2) };
+    private readonly Option<string[]> _judge = new("--judge") { HelpName = "NAME|DIR", Description = "world, refusal, the folder of a moderation model (also: moderation DIR), or none (likelihood only); left out: refusal, or world for the bundled world", AllowMultipleArgumentsPerToken = true, Arity = new ArgumentArity(0, 2) };
     private readonly Option<string?> _refusals = new("--refusals") { HelpName = "FILE", Description = "Reference refusals: an instruction file whose answers are taken, or text with one a line; left out: common beginnings" };
     private readonly Option<double> _from = new("--from") { Description = "First coordinate, in lengths of the alignment direction; -1 is the base model", DefaultValueFactory = _ => Defaults.From };
     private readonly Option<double> _to = new("--to") { Description = "Last coordinate", DefaultValueFactory = _ => Defaults.To };
@@ -59,8 +60,6 @@ internal sealed class BasinCommand : ToolCommand
         [nameof(BasinProbe.LikelihoodBatchSize)] = "--batch-size",
     };
 
-    private static string World => Path.Combine(AppContext.BaseDirectory, "Quickstart", "world");
-
     protected override int Run(ToolRun run)
     {
         var isWorld = run.Get(_aligned) is null;
@@ -71,8 +70,8 @@ internal sealed class BasinCommand : ToolCommand
         options.Validate();
         if (run.Get(_batchSize) < 1) throw new ArgumentException("LikelihoodBatchSize must be at least 1.");
 
-        var aligned = run.Get(_aligned) ?? Path.Combine(World, "aligned");
-        var baseline = run.Get(_base) ?? Path.Combine(World, "base");
+        var aligned = run.Get(_aligned) ?? WorldAssets.AlignedModel;
+        var baseline = run.Get(_base) ?? WorldAssets.BaseModel;
         using var judge = OpenJudge(run, isWorld);
         using var checkpoint = ModelCheckpoint.Open(baseline);
         var probe = ReadProbe(run, aligned, isWorld, judge);
@@ -124,14 +123,18 @@ internal sealed class BasinCommand : ToolCommand
             case ["world"]: return new WorldHarmfulnessJudge();
             case ["refusal"]: return new RefusalMatchJudge();
             case ["none"]: return null;
-            case [Moderation, var folder]: return ModerationModelJudge.Load(folder, new ModerationJudgeOptions { BatchSize = Math.Max(1, run.Get(_batchSize)) }, _device.Resolve(run));
-            default: throw new ArgumentException($"Judge must be world, refusal, none, or moderation and a model folder; found '{string.Join(' ', words)}'.");
+            case [Moderation, var folder]: return OpenModeration(folder);
+            // As in eval.
+            case [var folder] when Directory.Exists(folder): return OpenModeration(folder);
+            default: throw new ArgumentException($"Judge must be world, refusal, none, or the folder of a moderation model; found '{string.Join(' ', words)}'.");
         }
+
+        IHarmfulnessJudge OpenModeration(string folder) => ModerationModelJudge.Load(folder, new ModerationJudgeOptions { BatchSize = run.Get(_batchSize) }, _device.Resolve(run));
     }
 
     private BasinProbe ReadProbe(ToolRun run, string aligned, bool isWorld, IHarmfulnessJudge? judge)
     {
-        var file = run.Get(_prompts) ?? Path.Combine(World, "data", WorldFiles.Prompts("hazards", WorldSplit.Development));
+        var file = run.Get(_prompts) ?? WorldAssets.Data(WorldFiles.Prompts("hazards", WorldSplit.Development));
         var prompts = ReadInstructions(run, file, isForPrompts: true).Select(row => row.ToExample(null)).Take(run.Get(_maxPrompts) ?? int.MaxValue).ToList();
         if (prompts.Count == 0) throw new InvalidDataException($"'{file}' has no prompt.");
         var probe = new BasinProbe
@@ -143,7 +146,7 @@ internal sealed class BasinCommand : ToolCommand
             Generation = new GenerationOptions { MaxNewTokens = run.Get(_maxNewTokens) ?? (isWorld ? WorldBuilder.MaxAnswerTokens : 256), BatchSize = run.Get(_batchSize) },
             LikelihoodBatchSize = run.Get(_batchSize),
         };
-        var refusals = run.Get(_refusals) ?? (isWorld ? Path.Combine(World, "data", WorldFiles.Refusals) : null);
+        var refusals = run.Get(_refusals) ?? (isWorld ? WorldAssets.Data(WorldFiles.Refusals) : null);
         return refusals is null ? probe : probe with { Refusals = ReadRefusals(run, refusals) };
     }
 
