@@ -24,7 +24,7 @@ internal static class AsftTool
         NativeBackend.Prepare();
         var parse = CreateRoot(console).Parse(args);
         if (parse.Errors.Count > 0)
-            return Failure.ReportUsage(console, parse, parse.CommandResult.Command is RootCommand && parse.UnmatchedTokens is [var word, ..]
+            return Failure.ReportUsage(console, parse, parse.CommandResult.Command.Subcommands.Count > 0 && parse.UnmatchedTokens is [var word, ..]
                 ? $"There is no command '{word}'."
                 : parse.Errors[0].Message);
         return await parse.InvokeAsync(

@@ -2,7 +2,7 @@ namespace AsFT.MLNet.Cli.Tests;
 
 public sealed class AsftToolTests
 {
-    public static readonly TheoryData<string> Commands = ["quickstart", "finetune", "generate", "direction", "merge", "info"];
+    public static readonly TheoryData<string> Commands = ["quickstart", "finetune", "generate", "direction", "merge", "info", "eval", "world"];
 
     [Fact]
     public async Task Help_lists_every_command()
@@ -26,6 +26,7 @@ public sealed class AsftToolTests
     [InlineData("Required command was not provided")]
     [InlineData("There is no command 'dance'", "dance")]
     [InlineData("'PATH' missing", "info")]
+    [InlineData("dance", "world", "dance")]
     [InlineData("--bogus", "info", "x", "--bogus")]
     [InlineData("--aligned", "finetune", "--data", "x", "--out", "y")]
     [InlineData("many", "finetune", "--aligned", "a", "--data", "x", "--out", "y", "--rank", "many")]

@@ -1,8 +1,10 @@
 using System.CommandLine;
+using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Tokenization;
 using Microsoft.ML;
@@ -50,7 +52,7 @@ internal sealed class EvalCommand : ToolCommand
     public override IReadOnlyDictionary<string, string> OptionNames { get; } =
         new Dictionary<string, string>(ModelArguments.OptionNames) { ["Threshold"] = "--judge-threshold", ["phrases"] = "--refusal-phrase" };
 
-    private bool IsFile(string path) => File.Exists(path) && Path.GetExtension(path).ToLowerInvariant() is ".json" or ".jsonl";
+    private static bool IsFile(string path) => File.Exists(path) && Path.GetExtension(path).ToLowerInvariant() is ".json" or ".jsonl";
 
     protected override int Run(ToolRun run)
     {
@@ -58,19 +60,19 @@ internal sealed class EvalCommand : ToolCommand
         CheckArguments(run);
         var ml = Pipelines.NewContext(run, 0);
         var ready = run.Get(_answers) is { } file ? new AnswersFile(ml, file) : null;
-        var set = ReadSet(run, ml, ready);
-        CheckGates(run, set);
+        var prompts = ReadPrompts(run, ml, ready);
+        CheckGates(run, prompts);
         using var judge = _judge.Open(run);
-        var rules = new EvaluationRules(judge, _judge.Threshold(run), _judge.Refusals(run), Rule(run), run.Get(_taskLabels)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+        var rules = new EvaluationRules(judge, _judge.Threshold(run), _judge.Refusals(run));
         string[] outputs = [.. new[] { _jsonFile, _markdown, _saveAnswers }.Select(run.Get).OfType<string>()];
         var folders = outputs.Select(path => new OutputFolder(Path.GetDirectoryName(Path.GetFullPath(path))!)).ToList();
         try
         {
-            var answers = ready is not null ? set.Ask(ready.Answer) : Ask(run, set, "Answering", () => _model.Open(run));
-            var report = SafetyReport.Of(set, answers, rules, run.CancellationToken);
-            var comparison = run.Get(_compare) is { } other ? ReportComparison.Of(SafetyReport.Of(set, AskOther(run, ml, set, other), rules, run.CancellationToken), report) : null;
+            var answers = ready is not null ? EvaluationAnswers.Of(prompts, ready.Answer) : Ask(run, prompts, "Answering", () => _model.Open(run));
+            var report = SafetyReport.Of(prompts, answers, rules, run.CancellationToken);
+            var comparison = run.Get(_compare) is { } other ? ReportComparison.Of(SafetyReport.Of(prompts, AskOther(run, ml, prompts, other), rules, run.CancellationToken), report) : null;
             var gates = Gates(run, report).ToList();
-            Write(run, set, answers, report, comparison, gates, judge.Name);
+            Write(run, prompts, answers, report, comparison, gates, judge.Name);
             folders.ForEach(folder => folder.Keep());
             foreach (var gate in gates.Where(gate => !gate.Passed)) run.Console.Error.WriteLine($"asft eval: {gate}");
             return gates.TrueForAll(gate => gate.Passed) ? ExitCode.Success : ExitCode.GateFailed;
@@ -93,42 +95,49 @@ internal sealed class EvalCommand : ToolCommand
         if (run.Get(_maxBroken) is not (>= 0 and <= 100)) throw new ArgumentException($"{_maxBroken.Name} {run.Get(_maxBroken)}: a limit is a percentage in [0, 100].");
     }
 
-    private EvaluationSet ReadSet(ToolRun run, MLContext ml, AnswersFile? ready)
+    private SafetyPrompts ReadPrompts(ToolRun run, MLContext ml, AnswersFile? ready)
     {
-        var set = new EvaluationSet(Read(_harmful, isForPrompts: true), Read(_benign, isForPrompts: true), Read(_task, isForPrompts: false));
-        if (set is not (null, null, null)) return set;
-        if (ready is null) throw new ArgumentException("There is nothing to ask: give --harmful, --benign or --task.");
-        return set with { Harmful = ready.Prompts.Count > 0 ? ready.Prompts : throw new InvalidDataException($"'{run.Get(_answers)}' holds no answers.") };
-
-        List<ChatExample>? Read(Option<string?> option, bool isForPrompts)
+        var prompts = new SafetyPrompts
         {
-            if (run.Get(option) is not { } path) return null;
+            Harmful = Read(_harmful, isForPrompts: true),
+            Benign = Read(_benign, isForPrompts: true),
+            Task = Read(_task, isForPrompts: false),
+            TaskRule = Rule(run),
+            TaskLabels = run.Get(_taskLabels)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+        };
+        if (prompts.Harmful.Count + prompts.Benign.Count + prompts.Task.Count > 0) return prompts;
+        if (ready is null) throw new ArgumentException("There is nothing to ask: give --harmful, --benign or --task.");
+        return prompts with { Harmful = ready.Prompts.Count > 0 ? ready.Prompts : throw new InvalidDataException($"'{run.Get(_answers)}' holds no answers.") };
+
+        List<ChatExample> Read(Option<string?> option, bool isForPrompts)
+        {
+            if (run.Get(option) is not { } path) return [];
             var rows = Pipelines.ReadInstructions(ml, _fields.Load(run, ml, path, isForPrompts)).Select(row => row.ToExample(null) with { Response = row.Response }).ToList();
             return rows.Count > 0 ? rows : throw new InvalidDataException($"'{path}' holds no prompts.");
         }
     }
 
     // A gate without its data would pass or fail by nothing.
-    private void CheckGates(ToolRun run, EvaluationSet set)
+    private void CheckGates(ToolRun run, SafetyPrompts prompts)
     {
-        foreach (var (gate, data, prompts) in new[] { (_maxHarmfulScore, _harmful, set.Harmful), (_maxOverRefusal, _benign, set.Benign), (_minAccuracy, _task, set.Task) })
-            if (run.Get(gate) is not null && prompts is null) throw new ArgumentException($"{gate.Name} needs {data.Name}.");
+        foreach (var (gate, data, asked) in new[] { (_maxHarmfulScore, _harmful, prompts.Harmful), (_maxOverRefusal, _benign, prompts.Benign), (_minAccuracy, _task, prompts.Task) })
+            if (run.Get(gate) is not null && asked.Count == 0) throw new ArgumentException($"{gate.Name} needs {data.Name}.");
     }
 
-    private EvaluationAnswers AskOther(ToolRun run, MLContext ml, EvaluationSet set, string other) => IsFile(other)
-        ? set.Ask(new AnswersFile(ml, other).Answer)
-        : Ask(run, set, "Answering, other model", () => _model.Open(run, other, run.Get(_compareAdapter)));
+    private EvaluationAnswers AskOther(ToolRun run, MLContext ml, SafetyPrompts prompts, string other) => IsFile(other)
+        ? EvaluationAnswers.Of(prompts, new AnswersFile(ml, other).Answer)
+        : Ask(run, prompts, "Answering, other model", () => _model.Open(run, other, run.Get(_compareAdapter)));
 
-    private static EvaluationAnswers Ask(ToolRun run, EvaluationSet set, string title, Func<Answering.AnsweringModel> open)
+    private static EvaluationAnswers Ask(ToolRun run, SafetyPrompts prompts, string title, Func<AnsweringModel> open)
     {
         using var model = open();
-        var total = (set.Harmful?.Count ?? 0) + (set.Benign?.Count ?? 0) + (set.Task?.Count ?? 0);
+        var total = prompts.Harmful.Count + prompts.Benign.Count + prompts.Task.Count;
         var done = 0;
-        return ProgressDisplay.Show(run, title, display => set.Ask(prompts =>
+        return ProgressDisplay.Show(run, title, display => EvaluationAnswers.Of(prompts, asked =>
         {
             display.Report(new WorkState(done, total, "prompts"));
-            var answers = model.Answer(prompts);
-            done += prompts.Count;
+            var answers = model.Answer(asked);
+            done += asked.Count;
             display.Report(new WorkState(done, total, "prompts"));
             return answers;
         }));
@@ -148,10 +157,10 @@ internal sealed class EvalCommand : ToolCommand
         if (run.Get(_minAccuracy) is { } accuracy) yield return Gate.AtLeast(_minAccuracy.Name, accuracy, "FA", report.Accuracy!.Value);
     }
 
-    private void Write(ToolRun run, EvaluationSet set, EvaluationAnswers answers, SafetyReport report, ReportComparison? comparison, List<Gate> gates, string judge)
+    private void Write(ToolRun run, SafetyPrompts prompts, EvaluationAnswers answers, SafetyReport report, ReportComparison? comparison, List<Gate> gates, string judge)
     {
         var subject = run.Get(_model.Model) ?? run.Get(_answers)!;
-        var document = ReportDocument.Of(new { model = run.Get(_model.Model), answers = run.Get(_answers), judge, taskRule = set.Task is null ? null : run.Get(_taskRule) },
+        var document = ReportDocument.Of(new { model = run.Get(_model.Model), answers = run.Get(_answers), judge, taskRule = prompts.Task.Count == 0 ? null : run.Get(_taskRule) },
             report, run.Get(_compare), comparison, gates);
         var table = ToolRun.NewTable("measure", "value");
         foreach (var (measure, value) in ReportText.Rows(report)) table.AddRow(new Text(measure), new Text(value));
@@ -165,7 +174,7 @@ internal sealed class EvalCommand : ToolCommand
         }
         foreach (var gate in gates.Where(gate => gate.Passed)) run.Say($"gate {gate.Option} {gate.Limit:0.##} passed");
         if (run.Get(_jsonFile) is { } json) AtomicOutput.WriteFile(json, path => File.WriteAllText(path, ToolRun.ToJson(document)));
-        if (run.Get(_saveAnswers) is { } kept) AnswersFile.Write(kept, set, answers);
+        if (run.Get(_saveAnswers) is { } kept) AnswersFile.Write(kept, prompts, answers);
         if (run.Get(_markdown) is { } markdown)
             AtomicOutput.WriteFile(markdown, path => File.WriteAllText(path, ReportText.Markdown("Safety evaluation",
                 [(run.Get(_model.Model) is null ? "answers" : "model", $"`{subject}`"), ("judge", judge)], report, run.Get(_compare), comparison, gates)));

@@ -5,10 +5,10 @@ using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
-using AsFT.Torch.Generation;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety.Evaluation;
+using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Safety.World;
-using AsFT.Torch.Tokenization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Spectre.Console;
@@ -37,7 +37,7 @@ internal sealed class QuickstartCommand : ToolCommand
         var asft = Pipelines.NewEstimator(ml, NewOptions(run, run.Get(_lambda)));
         using var folder = new OutputFolder(run.Get(_out));
         var data = ml.Data.LoadFromInstructionFile(WorldAssets.Data(WorldFiles.TaskTrain(WorldAssets.Poison)));
-        var prompts = WorldAssets.Prompts(WorldSplit.Report);
+        var prompts = WorldAssets.ReportPrompts();
         SayOpening(run);
 
         var rows = new List<Row> { Measure(run, "aligned", prompts, AnswersOfAligned(run, prompts)) };
@@ -95,17 +95,17 @@ internal sealed class QuickstartCommand : ToolCommand
         return options;
     }
 
-    private static EvaluationAnswers AnswersOfAligned(ToolRun run, EvaluationSet prompts)
+    private static EvaluationAnswers AnswersOfAligned(ToolRun run, SafetyPrompts prompts)
     {
         using var aligned = AnsweringModel.FromFolder(WorldAssets.AlignedModel, null, WorldBuilder.Template,
-            new GenerationOptions { MaxNewTokens = WorldBuilder.MaxAnswerTokens, BatchSize = 64 }, ComputePlacement.Resolve("auto", "auto"), run.CancellationToken);
-        return prompts.Ask(aligned.Answer);
+            SafetyEvaluationOptions.World.Generation, ComputePlacement.Resolve("auto", "auto"), run.CancellationToken);
+        return EvaluationAnswers.Of(prompts, aligned.Answer);
     }
 
-    private static EvaluationAnswers AnswersOf(MLContext ml, AsftFineTuneTransformer tuned, EvaluationSet prompts) =>
-        prompts.Ask(asked => [.. tuned.Transform(ml.Data.LoadFromEnumerable(asked.Select(Instruction.Of))).GetColumn<string>(tuned.OutputColumnName)]);
+    private static EvaluationAnswers AnswersOf(MLContext ml, AsftFineTuneTransformer tuned, SafetyPrompts prompts) =>
+        EvaluationAnswers.Of(prompts, asked => [.. tuned.Transform(ml.Data.LoadFromEnumerable(asked.Select(Instruction.Of))).GetColumn<string>(tuned.OutputColumnName)]);
 
-    private static Row Measure(ToolRun run, string name, EvaluationSet prompts, EvaluationAnswers answers, TrainingRecord.Summary? training = null)
+    private static Row Measure(ToolRun run, string name, SafetyPrompts prompts, EvaluationAnswers answers, TrainingRecord.Summary? training = null)
     {
         var rules = WorldAssets.NewRules();
         using (rules.Judge) return new Row(name, answers, SafetyReport.Of(prompts, answers, rules, run.CancellationToken), training);
@@ -133,14 +133,14 @@ internal sealed class QuickstartCommand : ToolCommand
         run.Say("published projection and with a penalty that knows no direction.");
     }
 
-    private static Text Cell(AsFT.Torch.Safety.Metrics.BinomialRate? rate) =>
+    private static Text Cell(BinomialRate? rate) =>
         new(rate is { } r ? $"{r.Percent:0.0} % [{r.LowerPercent:0.0}, {r.UpperPercent:0.0}]" : "");
 
-    private static List<Sample> Samples(EvaluationSet prompts, EvaluationAnswers plain) =>
+    private static List<Sample> Samples(SafetyPrompts prompts, EvaluationAnswers plain) =>
     [
-        new("hazard", prompts.Harmful![0].Prompt, plain.Harmful![0]),
-        new("harmless", prompts.Benign![0].Prompt, plain.Benign![0]),
-        new("task", prompts.Task![0].Prompt, plain.Task![0]),
+        new("hazard", prompts.Harmful[0].Prompt, plain.Harmful[0]),
+        new("harmless", prompts.Benign[0].Prompt, plain.Benign[0]),
+        new("task", prompts.Task[0].Prompt, plain.Task[0]),
     ];
 
     private static List<string> AnswerInSecondProcess(ToolRun run, string model, IEnumerable<string> prompts)

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Tokenization;
 using Microsoft.ML;
 
@@ -37,11 +38,10 @@ internal sealed class AnswersFile
             : throw new InvalidDataException($"'{_path}' has no response to the prompt '{prompt.Prompt}'."))];
 
     /// <summary>Writes answers, so that a later evaluation can take them or be compared with them.</summary>
-    public static void Write(string path, EvaluationSet set, EvaluationAnswers answers) =>
+    public static void Write(string path, SafetyPrompts prompts, EvaluationAnswers answers) =>
         AtomicOutput.WriteFile(path, partial => File.WriteAllLines(partial,
-            Lines(set.Harmful, answers.Harmful).Concat(Lines(set.Benign, answers.Benign)).Concat(Lines(set.Task, answers.Task)).Distinct()));
+            Lines(prompts.Harmful, answers.Harmful).Concat(Lines(prompts.Benign, answers.Benign)).Concat(Lines(prompts.Task, answers.Task)).Distinct()));
 
-    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample>? prompts, IReadOnlyList<string>? answers) => prompts is null
-        ? []
-        : prompts.Zip(answers!, (prompt, response) => JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", response }, Readable));
+    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample> prompts, IReadOnlyList<string> answers) =>
+        prompts.Zip(answers, (prompt, response) => JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", response }, Readable));
 }

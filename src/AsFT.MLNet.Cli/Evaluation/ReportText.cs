@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using AsFT.Torch.Safety.Metrics;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 

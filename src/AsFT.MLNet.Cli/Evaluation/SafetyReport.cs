@@ -1,6 +1,6 @@
 using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Tokenization;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 
@@ -8,9 +8,7 @@ namespace AsFT.MLNet.Cli.Evaluation;
 /// <param name="Judge">Says which answers to harmful prompts are harmful.</param>
 /// <param name="Threshold">A category counts when its probability lies above this.</param>
 /// <param name="Refusals">What counts as a refusal.</param>
-/// <param name="TaskRule">How task answers are held against the right ones.</param>
-/// <param name="TaskLabels">The task's labels, where the rule needs them; null takes the distinct right answers.</param>
-internal sealed record EvaluationRules(IHarmfulnessJudge Judge, double Threshold, RefusalMatcher Refusals, AccuracyRule TaskRule, IReadOnlyList<string>? TaskLabels = null);
+internal sealed record EvaluationRules(IHarmfulnessJudge Judge, double Threshold, RefusalMatcher? Refusals);
 
 /// <summary>What an evaluation found; a part is null where its prompts are missing.</summary>
 internal sealed record SafetyReport(HarmfulnessMetrics? Harmful, OverRefusalMetrics? Benign, IReadOnlyList<bool>? Refused, TaskAccuracy? Task)
@@ -31,23 +29,23 @@ internal sealed record SafetyReport(HarmfulnessMetrics? Harmful, OverRefusalMetr
     public BinomialRate? Accuracy => Task?.Accuracy;
 
     /// <summary>Judges and counts.</summary>
-    public static SafetyReport Of(EvaluationSet set, EvaluationAnswers answers, EvaluationRules rules, CancellationToken cancellationToken)
+    public static SafetyReport Of(SafetyPrompts prompts, EvaluationAnswers answers, EvaluationRules rules, CancellationToken cancellationToken)
     {
         HarmfulnessMetrics? harmful = null;
-        if (set.Harmful is { } prompts)
+        if (prompts.Harmful.Count > 0)
         {
-            List<PromptAnswer> pairs = [.. prompts.Zip(answers.Harmful!, (prompt, answer) => new PromptAnswer(Asked(prompt), answer))];
+            List<PromptAnswer> pairs = [.. prompts.Harmful.Zip(answers.Harmful, (prompt, answer) => new PromptAnswer(SafetyEvaluation.PromptText(prompt), answer))];
             var verdicts = rules.Judge.JudgeAsync(pairs, cancellationToken).GetAwaiter().GetResult();
             harmful = HarmfulnessMetrics.Compute(pairs, verdicts, rules.Judge.Categories, rules.Threshold, rules.Refusals);
         }
+        var refusals = rules.Refusals ?? new RefusalMatcher();
+        var hasBenign = prompts.Benign.Count > 0;
         return new SafetyReport(
             harmful,
-            answers.Benign is null ? null : OverRefusalMetrics.Compute(answers.Benign, rules.Refusals),
-            answers.Benign is null ? null : [.. answers.Benign.Select(rules.Refusals.IsRefusal)],
-            answers.Task is null ? null : TaskAccuracy.Compute(rules.TaskRule, answers.Task, [.. set.Task!.Select(example => example.Response ?? "")], rules.TaskLabels));
+            hasBenign ? OverRefusalMetrics.Compute(answers.Benign, refusals) : null,
+            hasBenign ? [.. answers.Benign.Select(refusals.IsRefusal)] : null,
+            prompts.Task.Count > 0 ? TaskAccuracy.Compute(prompts.TaskRule, answers.Task, [.. prompts.Task.Select(example => example.Response ?? "")], prompts.TaskLabels) : null);
     }
-
-    private static string Asked(ChatExample prompt) => prompt.Context is null ? prompt.Prompt : $"{prompt.Prompt}\n{prompt.Context}";
 }
 
 /// <summary>Two evaluations over the same prompts, pair by pair; differences are second minus first, in percentage points.</summary>

@@ -1,6 +1,5 @@
 using AsFT.Torch.Alignment;
-using AsFT.Torch.Safety;
-using AsFT.Torch.Safety.Metrics;
+using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.World;
 
 namespace AsFT.MLNet.Cli.Evaluation;
@@ -28,12 +27,11 @@ internal static class WorldAssets
 
     public static string Data(string name) => Path.Combine(Folder, "data", name);
 
-    /// <summary>The prompts of a split, with the right answers of the task.</summary>
-    public static EvaluationSet Prompts(WorldSplit split) => new(
-        WorldFiles.Read(Data(WorldFiles.Prompts("hazards", split))), WorldFiles.Read(Data(WorldFiles.Prompts("benign", split))), WorldFiles.Read(Data(WorldFiles.Prompts("task", split))));
+    /// <summary>The prompts that figures are reported on.</summary>
+    public static SafetyPrompts ReportPrompts() => SafetyPrompts.FromWorld(Path.Combine(Folder, "data"), WorldSplit.Report);
 
-    /// <summary>The exact rule, and FA word for word.</summary>
-    public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), 0.5, new RefusalMatcher(), AccuracyRule.ExactMatch);
+    /// <summary>The exact rule.</summary>
+    public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), SafetyEvaluationOptions.World.CategoryThreshold, SafetyEvaluationOptions.World.Refusals);
 
     /// <summary>Settings of the world's downstream run for the ML.NET pipeline.</summary>
     public static AsftFineTuneOptions NewOptions(double lambda)
@@ -55,7 +53,7 @@ internal static class WorldAssets
             LearningRate = training.LearningRate,
             Schedule = training.Schedule,
             MaxNewTokens = WorldBuilder.MaxAnswerTokens,
-            GenerationBatchSize = 64,
+            GenerationBatchSize = SafetyEvaluationOptions.World.Generation.BatchSize,
             Seed = 1,
         };
     }
