@@ -30,6 +30,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         LoraAdapter? adapter = null;
         try
         {
+            ReportMemory(config, placement, examples);
             Info($"Loading '{folder}' ({placement.Device}, {placement.DType})");
             model = CausalLanguageModel.Load(folder, placement);
             cancellationToken.ThrowIfCancellationRequested();
@@ -51,6 +52,17 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             model?.Dispose();
             throw;
         }
+    }
+
+    // Told before the minutes that loading takes, not by the system's out-of-memory killer.
+    private void ReportMemory(ModelConfig config, ComputePlacement placement, List<TokenizedExample> examples)
+    {
+        var isMeasured = options.Projection == AlignmentProjection.None || options.BaseModelPath is not null || options.DirectionPath is not null;
+        var plan = MemoryPlan.Of(config, EngineOptions.Lora(options), EngineOptions.Training(options), isMeasured ? EngineOptions.Penalty(options) : null, placement, examples);
+        Info($"Memory: {plan}");
+        if (MachineMemory.Available(placement.Device) is { } available && plan.Total > available)
+            log.Warning(MessageSensitivity.None, $"This run needs about {plan.Total / 1e9:0.0} GB at its peak; {placement.Device} has {available / 1e9:0.0} GB. "
+                + $"{(options.ActivationCheckpointing ? "" : $"{nameof(options.ActivationCheckpointing)}, a ")}smaller {nameof(options.MicroBatchSize)} or a smaller {nameof(options.MaxSequenceLength)} needs less.");
     }
 
     private (List<TokenizedExample> Train, List<TokenizedExample>? Validation) ReadRows(IDataView train, IDataView? validation, ChatTemplate template, LanguageTokenizer tokenizer, ModelConfig config)

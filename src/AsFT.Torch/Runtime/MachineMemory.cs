@@ -1,0 +1,65 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Runtime;
+
+/// <summary>How much memory a device has for a run that starts now.</summary>
+public static class MachineMemory
+{
+    /// <summary>Bytes that can be had without swapping on a CPU, container limits included; all bytes of a CUDA device.</summary>
+    /// <param name="device">The device.</param>
+    /// <returns>Null where the system does not tell.</returns>
+    public static long? Available(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return device.type switch
+        {
+            DeviceType.CPU => Host(),
+            DeviceType.CUDA => Cuda(Math.Max(0, device.index)),
+            _ => null,
+        };
+    }
+
+    private static long Host()
+    {
+        // The limit of a container, or the machine's memory.
+        var limit = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return OperatingSystem.IsLinux() && LinuxAvailable() is { } free ? Math.Min(limit, free) : limit;
+    }
+
+    private static long? LinuxAvailable()
+    {
+        const string Key = "MemAvailable:";
+        try
+        {
+            // In KiB; counts what the page cache would give back.
+            var line = File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal));
+            return line is null ? null : long.Parse(line.AsSpan(Key.Length).Trim().TrimEnd("kB").Trim(), NumberStyles.None, CultureInfo.InvariantCulture) << 10;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return null;
+        }
+    }
+
+    // The driver's own interface, which is there wherever CUDA is; libtorch's binding does not tell. It needs no context.
+    private static long? Cuda(int index)
+    {
+        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var driver)) return null;
+        return Function<Initialize>(driver, "cuInit")?.Invoke(0) == 0
+            && Function<GetDevice>(driver, "cuDeviceGet") is { } device && device(out var handle, index) == 0
+            && Function<GetTotalMemory>(driver, "cuDeviceTotalMem_v2") is { } total && total(out var bytes, handle) == 0
+            ? (long)bytes : null;
+    }
+
+    private static T? Function<T>(nint library, string name) where T : Delegate =>
+        NativeLibrary.TryGetExport(library, name, out var address) ? Marshal.GetDelegateForFunctionPointer<T>(address) : null;
+
+    private delegate int Initialize(uint flags);
+
+    private delegate int GetDevice(out int device, int ordinal);
+
+    private delegate int GetTotalMemory(out nuint bytes, int device);
+}

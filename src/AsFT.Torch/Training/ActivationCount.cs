@@ -1,0 +1,48 @@
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Checkpoints;
+
+namespace AsFT.Torch.Training;
+
+/// <summary>Numbers per token that a forward pass of the frozen decoder makes; follows DecoderLayer operation by operation.</summary>
+/// <param name="Kept">Kept for the gradient by all layers together.</param>
+/// <param name="LargestLayer">Kept by the layer that keeps most.</param>
+/// <param name="Passing">Made by a layer beside what it keeps; gone when the layer is done.</param>
+internal readonly record struct ActivationCount(long Kept, long LargestLayer, long Passing)
+{
+    public static ActivationCount Of(ModelConfig config, LoraOptions lora, HashSet<string> adapted)
+    {
+        long hidden = config.HiddenSize, queries = config.HeadCount * config.HeadSize, keys = config.KeyValueHeadCount * config.HeadSize, inner = config.IntermediateSize;
+        long kept = 0, largest = 0, passing = 0;
+        var isReached = false;
+        for (var i = 0; i < config.LayerCount; i++)
+        {
+            bool Has(string part) => adapted.Contains($"model.layers.{i}.{part}");
+            bool query = Has("self_attn.q_proj"), key = Has("self_attn.k_proj"), value = Has("self_attn.v_proj"), output = Has("self_attn.o_proj"),
+                gate = Has("mlp.gate_proj"), up = Has("mlp.up_proj"), down = Has("mlp.down_proj");
+            var attends = isReached || query || key || value;
+            var learns = attends || output || gate || up || down;
+            // Input of the norm before each branch; query, widened key and value, mixed values; gate, silu(gate), up.
+            var layer = (attends ? (isReached ? hidden : 0) + 4 * queries + config.HeadCount : 0) + (attends || output ? hidden : 0) + (learns ? 3 * inner : 0);
+            // An adapter keeps its input, which layers without dropout share; with it, a mask and a product each.
+            long Inputs(long width, params ReadOnlySpan<bool> layers)
+            {
+                long count = 0;
+                foreach (var one in layers) if (one) count++;
+                return width * (lora.Dropout > 0 ? 2 * count : Math.Min(count, 1)) + count * lora.Rank;
+            }
+            layer += Inputs(hidden, query, key, value) + (output ? Inputs(queries, true) - (lora.Dropout > 0 ? 0 : queries) : 0) + Inputs(hidden, gate, up) + Inputs(inner, down);
+            // Square, scaled and weighted input of both norms; each projection, its sum with the update, two products of the
+            // rotation and its result; the branch's product and the layer's output.
+            var made = 6 * hidden + queries * (3 + (query ? 1 : 0)) + keys * (4 + (key ? 1 : 0)) + keys * (1 + (value ? 1 : 0)) + inner + hidden
+                + (output ? hidden : 0) + (gate ? inner : 0) + (up ? inner : 0) + (down ? hidden : 0);
+            if (learns)
+            {
+                isReached = true;
+                kept += layer;
+                largest = Math.Max(largest, layer);
+            }
+            passing = Math.Max(passing, made);
+        }
+        return new(kept, largest, passing);
+    }
+}

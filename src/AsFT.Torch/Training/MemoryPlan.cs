@@ -1,0 +1,153 @@
+using System.Globalization;
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Alignment;
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Runtime;
+using AsFT.Torch.Tokenization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Training;
+
+/// <summary>Bytes a fine-tuning run needs at its peak, told before a weight is read. Sizes of tensors are counted, not measured; see <see cref="Runtime"/> for the rest.</summary>
+public sealed record MemoryPlan
+{
+    /// <summary>Where the run computes.</summary>
+    public required ComputePlacement Placement { get; init; }
+
+    /// <summary>Frozen weights and the table of rotary angles.</summary>
+    public required long Weights { get; init; }
+
+    /// <summary>A and B, their gradients and both of AdamW's moments.</summary>
+    public required long Adapter { get; init; }
+
+    /// <summary>The alignment direction, which stays in host memory.</summary>
+    public required long Direction { get; init; }
+
+    /// <summary>What the penalty keeps on the device, and the basis that the anchored share is measured with.</summary>
+    public required long Penalty { get; init; }
+
+    /// <summary>Activations kept for the gradient, of the largest forward pass.</summary>
+    public required long Activations { get; init; }
+
+    /// <summary>Logits of one chunk, and the hidden states they are made of.</summary>
+    public required long Logits { get; init; }
+
+    /// <summary>Passing tensors of the layer that is being computed.</summary>
+    public required long Workspace { get; init; }
+
+    /// <summary>.NET, libtorch's code and its own buffers: on a CPU as measured; on a GPU the driver's context is not counted.</summary>
+    public long Runtime => Placement.Device.type == DeviceType.CPU ? CpuRuntime : 0;
+
+    // Resident after start, first forward and first backward pass of a model of no size (Linux x64, libtorch 2.7).
+    private const long CpuRuntime = 300L << 20;
+
+    /// <summary>Bytes at the peak on the device that computes; on a CPU all of the process. The head and a layer are never at work together.</summary>
+    public long Total => Weights + Adapter + Penalty + Activations + Math.Max(Logits, Workspace) + Runtime + (Placement.Device.type == DeviceType.CPU ? Direction : 0);
+
+    /// <summary>Bytes by part, the largest first, for people.</summary>
+    public override string ToString()
+    {
+        (string Name, long Bytes)[] parts =
+        [
+            ("weights", Weights), ("adapter and optimizer", Adapter), ("penalty", Penalty), ("activations", Activations),
+            ("logits", Logits), ("workspace", Workspace), ("runtime", Runtime),
+            (Placement.Device.type == DeviceType.CPU ? "direction" : "direction, in host memory", Direction),
+        ];
+        return $"{Text(Total)} at the peak ({string.Join(", ", parts.Where(part => part.Bytes > 0).OrderByDescending(part => part.Bytes).Select(part => $"{part.Name} {Text(part.Bytes)}"))})";
+    }
+
+    /// <summary>Counts a run.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="lora">The adapter.</param>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="penalty">Options of the penalty; null: there is none.</param>
+    /// <param name="placement">Device and number format.</param>
+    /// <param name="rows">Examples in the largest forward pass, at least 1.</param>
+    /// <param name="width">Tokens of the longest, at least 1.</param>
+    /// <param name="supervised">Supervised tokens in that pass; null: all.</param>
+    /// <exception cref="ArgumentException">A target module names no layer, or a number is out of range.</exception>
+    public static MemoryPlan Of(ModelConfig config, LoraOptions lora, TrainingOptions options, AlignmentPenaltyOptions? penalty, ComputePlacement placement,
+        int rows, int width, long? supervised = null)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(lora);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(placement);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        var shapes = LayerShape.All(config);
+        var chosen = TargetModules.Select([.. shapes.Select(shape => shape.Name)], lora.TargetModules).ToHashSet();
+        LayerShape[] adapted = [.. shapes.Where(shape => chosen.Contains(shape.Name))];
+
+        long size = Bytes(placement.DType), adapterSize = Math.Max(4, size), tokens = (long)rows * width;
+        var trained = adapted.Sum(shape => lora.Rank * (shape.In + shape.Out));
+        var pass = ActivationCount.Of(config, lora, chosen);
+        var logitSize = Math.Max(4, size);
+        var marked = Math.Min(tokens, supervised ?? tokens);
+        var chunk = Math.Min(marked, Math.Max(1, HeadLoss.ChunkBytes / (config.VocabularySize * logitSize)));
+        // A half-precision model also holds the logits as the head made them and as the product takes them.
+        var logits = chunk * config.VocabularySize * (logitSize + (size < 4 ? size : 0)) + 3 * marked * config.HiddenSize * size;
+        return new()
+        {
+            Placement = placement,
+            Weights = (shapes.Sum(shape => shape.In * shape.Out + (shape.HasBias ? shape.Out : 0)) + Vectors(config) + 2L * config.MaxPositions * config.HeadSize) * size,
+            Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
+            Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Sum(shape => shape.In * shape.Out * 4),
+            Penalty = penalty is null ? 0 : adapted.Sum(shape => PenaltyBytes(shape, penalty, options, adapterSize)),
+            Activations = tokens * size * (options.ActivationCheckpointing ? (config.LayerCount + 1L) * config.HiddenSize : pass.Kept + 2L * config.HiddenSize),
+            Logits = logits,
+            Workspace = tokens * size * (options.ActivationCheckpointing ? pass.LargestLayer + pass.Passing : pass.Passing),
+        };
+    }
+
+    /// <summary>Counts a run over given examples: the largest forward pass they can make.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="lora">The adapter.</param>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="penalty">Options of the penalty; null: there is none.</param>
+    /// <param name="placement">Device and number format.</param>
+    /// <param name="examples">At least one.</param>
+    /// <exception cref="ArgumentException">There is no example, or a target module names no layer.</exception>
+    public static MemoryPlan Of(ModelConfig config, LoraOptions lora, TrainingOptions options, AlignmentPenaltyOptions? penalty, ComputePlacement placement,
+        IReadOnlyList<TokenizedExample> examples)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(examples);
+        if (examples.Count == 0) throw new ArgumentException("There are no examples.", nameof(examples));
+        var rows = Math.Min(Math.Min(options.MicroBatchSize ?? options.BatchSize, options.BatchSize), examples.Count);
+        var supervised = examples.Select(TrainingBatch.SupervisedCount).OrderDescending().Take(rows).Sum(count => (long)count);
+        return Of(config, lora, options, penalty, placement, rows, examples.Max(example => example.Ids.Length), supervised);
+    }
+
+    private static long Vectors(ModelConfig config) => (2L * config.LayerCount + 1) * config.HiddenSize + (long)config.VocabularySize * config.HiddenSize;
+
+    private static long PenaltyBytes(LayerShape shape, AlignmentPenaltyOptions penalty, TrainingOptions options, long adapterSize)
+    {
+        var size = penalty.StorageDType is { } stored ? Bytes(stored) : adapterSize;
+        var smaller = Math.Min(shape.In, shape.Out);
+        // Sorted by size, k of n numbers hold at least k/n of their sum.
+        var basis = shape.Out * Math.Min(smaller, penalty.SubspaceRank ?? (long)Math.Ceiling(penalty.SubspaceEnergy * smaller));
+        var form = penalty.Projection switch
+        {
+            AlignmentProjection.None => 0,
+            AlignmentProjection.Reference => Math.Min(shape.Out * shape.Out, shape.Out * shape.In + shape.In * shape.In),
+            AlignmentProjection.Subspace => basis,
+            _ => shape.Out * shape.In,
+        };
+        var share = !options.MeasureAnchoredShare || penalty.Projection == AlignmentProjection.None ? 0
+            : penalty.Projection == AlignmentProjection.Flattened ? shape.Out * shape.In : basis;
+        return (form + share) * size;
+    }
+
+    private static long Bytes(ScalarType dtype) => dtype switch
+    {
+        ScalarType.BFloat16 or ScalarType.Float16 => 2,
+        ScalarType.Float64 => 8,
+        _ => 4,
+    };
+
+    private static string Text(long bytes) => bytes < 1L << 30
+        ? (bytes / (double)(1 << 20)).ToString("0.0", CultureInfo.InvariantCulture) + " MiB"
+        : (bytes / (double)(1 << 30)).ToString("0.00", CultureInfo.InvariantCulture) + " GiB";
+}

@@ -1,0 +1,93 @@
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Alignment;
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
+using AsFT.Torch.Tests.Models;
+using AsFT.Torch.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Tests.Training;
+
+public sealed class MemoryPlanTests
+{
+    private static readonly ModelConfig OneBillion = new()
+    {
+        VocabularySize = 32000,
+        HiddenSize = 2048,
+        IntermediateSize = 5632,
+        LayerCount = 22,
+        HeadCount = 32,
+        KeyValueHeadCount = 4,
+        HeadSize = 64,
+        MaxPositions = 2048,
+    };
+
+    private static readonly TrainingOptions Options = new();
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void WeightsAndAdapterAreThoseOfTheModel(bool tied)
+    {
+        var config = TinyLlama.Config with { TieWordEmbeddings = tied };
+        using var model = TinyLlama.Create(config);
+        var lora = new LoraOptions { Rank = 3, TargetModules = ["all-linear"] };
+        using var adapter = LoraAdapter.Attach(model.LinearLayers(), lora, seed: 1);
+        var plan = MemoryPlan.Of(config, lora, Options, null, TinyLlama.Placement(), rows: 1, width: 4);
+        var rotary = 2 * config.MaxPositions * config.HeadSize;
+        Assert.Equal(4 * (model.Weights().Sum(w => w.Value.numel()) + rotary), plan.Weights);
+        Assert.Equal(4 * 4 * adapter.Layers.Sum(l => l.A.numel() + l.B.numel()), plan.Adapter);
+        Assert.Equal(model.LinearLayers().Select(l => (l.Name, l.OutFeatures, l.InFeatures)), LayerShape.All(config).Select(s => (s.Name, s.Out, s.In)));
+    }
+
+    [Fact]
+    public void CheckpointingKeepsOneLayerInsteadOfAll()
+    {
+        MemoryPlan Plan(bool checkpointing) => MemoryPlan.Of(OneBillion, new(), Options with { ActivationCheckpointing = checkpointing }, new(), TinyLlama.Placement(), 4, 256);
+        var (kept, recomputed) = (Plan(false), Plan(true));
+        Assert.Equal(23L * 2048 * 1024 * 4, recomputed.Activations);
+        Assert.True(kept.Activations > 15 * recomputed.Activations);
+        Assert.True(recomputed.Total < 14L << 30, recomputed.ToString());
+        // 1.1 billion weights; one token more or less changes the rest in proportion.
+        Assert.InRange(recomputed.Weights / 4, 1_100_000_000, 1_101_000_000);
+    }
+
+    [Fact]
+    public void LayersBelowTheFirstAdaptedKeepNothing()
+    {
+        long Kept(string target) => MemoryPlan.Of(OneBillion, new LoraOptions { TargetModules = [target] }, Options, null, TinyLlama.Placement(), 4, 256).Activations;
+        Assert.InRange(Kept("model.layers.0.self_attn.q_proj") / (double)Kept("model.layers.11.self_attn.q_proj"), 1.8, 2.2);
+        Assert.InRange(Kept("lm_head"), 1, 4L * 1024 * 2048 * 2);
+    }
+
+    [Fact]
+    public void PenaltyCountsWhatItsFormKeeps()
+    {
+        long Penalty(AlignmentProjection projection, int? rank = null) => MemoryPlan.Of(OneBillion, new LoraOptions { TargetModules = ["q_proj"] },
+            Options with { MeasureAnchoredShare = false }, new AlignmentPenaltyOptions { Projection = projection, SubspaceRank = rank }, TinyLlama.Placement(), 4, 256).Penalty;
+        Assert.Equal(0, Penalty(AlignmentProjection.None));
+        Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Reference));
+        Assert.Equal(22L * 2048 * 64 * 4, Penalty(AlignmentProjection.Subspace, 64));
+        Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Flattened));
+    }
+
+    [Fact]
+    public void HalfPrecisionHalvesWhatTheModelHolds()
+    {
+        MemoryPlan Plan(ComputePlacement placement) => MemoryPlan.Of(OneBillion, new(), Options, null, placement, 4, 256);
+        var (single, half) = (Plan(TinyLlama.Placement()), Plan(new(new Device(DeviceType.CUDA, 0), ScalarType.BFloat16)));
+        Assert.Equal(single.Weights, 2 * half.Weights);
+        Assert.Equal(single.Activations, 2 * half.Activations);
+        Assert.Equal(single.Adapter, half.Adapter);
+        Assert.Equal(0, half.Runtime);
+    }
+
+    [Fact]
+    public void TheMachineTellsWhatItHas()
+    {
+        var bytes = MachineMemory.Available(CPU);
+        Assert.InRange(bytes!.Value, 1L << 26, 1L << 46);
+    }
+}
