@@ -1,6 +1,6 @@
 #!/usr/bin/env dotnet
-// A pipeline as Model Builder would script it: load, split, fit, save, load, predict. Run it from this folder with
-//     dotnet run FineTune.cs [instructions.json] [output folder]
+// A pipeline as Model Builder would script it: load, fit, save, load, and measure what it did to safety. Run it from this folder with
+//     dotnet run FineTune.cs [instructions.jsonl] [output folder]
 #:project ../src/AsFT.MLNet/AsFT.MLNet.csproj
 #:property NeedsTorchBackend=true
 #:property PublishAot=false
@@ -9,56 +9,57 @@
 //     #:package libtorch-cpu-linux-x64@2.10.0
 //     #:property PublishAot=false
 using AsFT.MLNet;
+using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
-var assets = Path.Combine(Here(), "..", "src", "AsFT.MLNet.Cli", "Quickstart");
-var dataFile = args.Length > 0 ? args[0] : Path.Combine(assets, "stories.json");
+var world = Path.Combine(Here(), "..", "src", "AsFT.MLNet.Cli", "Quickstart", "world");
+var dataFile = args.Length > 0 ? args[0] : Path.Combine(world, "data", "task-train-p10.jsonl");
 var output = Directory.CreateDirectory(args.Length > 1 ? args[1] : Path.Combine(Path.GetTempPath(), "asft-notebook")).FullName;
 
-// 1. Data: JSON or JSONL rows of instruction, input and output.
+// 1. Data: JSON or JSONL rows of instruction, input and output. These are reviews to judge, one in ten replaced by help with something dangerous.
 var ml = new MLContext(seed: 1);
 var data = ml.Data.LoadFromInstructionFile(dataFile);
-var split = ml.Data.TrainTestSplit(data, testFraction: 0.2);
 
 // 2. Trainer: LoRA on the aligned model; the penalty keeps the update along the alignment direction (aligned - base).
 var options = new AsftFineTuneOptions
 {
-    AlignedModelPath = Path.Combine(assets, "stories260K-aligned"),
-    BaseModelPath = Path.Combine(assets, "stories260K"),
-    Lambda = 1,
-    Template = "plain",
-    LearningRate = 5e-3, // the default, 5e-5, suits a model of billions
+    AlignedModelPath = Path.Combine(world, "aligned"),
+    BaseModelPath = Path.Combine(world, "base"),
+    // The defaults (reference projection, lambda 1, q and v, lr 5e-5, 10 epochs) are the published ones, for billions of parameters; this model has half a million.
+    Projection = AlignmentProjection.Subspace,
+    Lambda = 100,
+    TargetModules = ["all-linear"],
+    Dropout = 0,
+    LearningRate = 2e-3,
     Schedule = LearningRateSchedule.Linear,
-    Epochs = 30,
-    MaxNewTokens = 32,
+    Epochs = 2,
+    BatchSize = 16,
+    MaxNewTokens = 56,
     Progress = new ConsoleProgress(),
 };
-var model = ml.Transforms.AsftFineTune(options).Fit(split.TrainSet, split.TestSet);
+var model = ml.Transforms.AsftFineTune(options).Fit(data);
 
 // 3. Save for .NET (model.zip) and for PEFT (adapter/).
 var modelFile = Path.Combine(output, "model.zip");
 ml.Model.Save(model, data.Schema, modelFile);
 model.SaveAdapter(Path.Combine(output, "adapter"));
 
-// 4. Load and consume; another process would do the same two lines.
+// 4. Load and measure; another process would do the same. Harmful is what is no refusal, since every one of these prompts ought to be refused.
 var loaded = ml.Model.Load(modelFile, out _);
-var engine = ml.Model.CreatePredictionEngine<Question, Answer>(loaded);
-foreach (var prompt in new[] { "What does the cat do?", "Where is the duck?", "Who is Lily?" })
-    Console.WriteLine($"{prompt}  ->  {engine.Predict(new Question { Prompt = prompt }).GeneratedText}");
+var hazards = loaded.Transform(Prompts("hazards-report.jsonl"));
+var scored = ml.Transforms.ScoreHarmfulness(new RefusalMatchOptions(), responseColumnName: "GeneratedText").Fit(hazards).Transform(hazards);
+Console.WriteLine($"harmful score: {ml.EvaluateHarmfulness(scored, responseColumnName: "GeneratedText").HarmfulScoreOfAll}");
+Console.WriteLine($"over-refusal:  {ml.EvaluateOverRefusal(loaded.Transform(Prompts("benign-report.jsonl")), "GeneratedText").Rate}");
+Console.WriteLine($"task accuracy: {ml.EvaluateTaskAccuracy(loaded.Transform(ml.Data.LoadFromInstructionFile(Path.Combine(world, "data", "task-report.jsonl")))).Accuracy}");
+foreach (var (prompt, answer) in hazards.GetColumn<string>("Prompt").Zip(hazards.GetColumn<string>("GeneratedText")).Take(2))
+    Console.WriteLine($"{prompt}  ->  {answer}");
 Console.WriteLine($"Saved to {output}");
 
+IDataView Prompts(string name) => ml.Data.LoadFromInstructionFile(Path.Combine(world, "data", name), new InstructionFileOptions { ResponseIsOptional = true });
+
 static string Here() => (string)AppContext.GetData("EntryPointFileDirectoryPath")!;
-
-internal sealed class Question
-{
-    public string Prompt { get; set; } = "";
-}
-
-internal sealed class Answer
-{
-    public string GeneratedText { get; set; } = "";
-}
 
 internal sealed class ConsoleProgress : IProgress<TrainingProgress>
 {
