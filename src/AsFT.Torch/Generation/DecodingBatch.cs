@@ -1,3 +1,4 @@
+using AsFT.Torch.Generation.Cpu;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using TorchSharp;
@@ -16,19 +17,30 @@ internal sealed class DecodingBatch : IDisposable
     private readonly GenerationOptions _options;
     private readonly KeyValueCache _cache;
     private readonly long _longest;
+    private readonly int _steps;
+    private readonly int _stepsPerRead;
+    private CpuDecoder? _decoder;
+    private bool _hasLookedForDecoder;
     private int _step;
+    private int _unread;
+    private long[] _ids = [];
+    private Tensor? _chosen;
     private Tensor _next;
     private Tensor? _positions;
     private Tensor? _mask;
     private Tensor? _seen;
     private Tensor? _uniform;
 
-    public DecodingBatch(CausalLanguageModel model, PendingAnswer[] answers, GenerationOptions options)
+    /// <param name="model">The model.</param>
+    /// <param name="answers">Rows of the batch.</param>
+    /// <param name="options">How to decode.</param>
+    /// <param name="stepsPerRead">Steps between two looks at the tokens by the host, which has to wait for the device at each.</param>
+    public DecodingBatch(CausalLanguageModel model, PendingAnswer[] answers, GenerationOptions options, int stepsPerRead)
     {
-        (_model, _options, Answers) = (model, options, answers);
+        (_model, _options, _stepsPerRead, Answers) = (model, options, stepsPerRead, answers);
         using var scope = NewDisposeScope();
         var device = model.Placement.Device;
-        var (rows, steps) = (answers.Length, answers.Max(a => a.Limit));
+        var (rows, steps) = (answers.Length, _steps = answers.Max(a => a.Limit));
         _longest = answers.Max(a => a.Prompt.Length);
         // The last token of an answer is never fed back.
         _cache = new KeyValueCache(model.Config, model.Placement, rows, _longest + steps - 1);
@@ -58,9 +70,43 @@ internal sealed class DecodingBatch : IDisposable
     /// <summary>The answers being written, one a row.</summary>
     public PendingAnswer[] Answers { get; private set; }
 
-    /// <summary>Reads what each row has not read yet, the prompt or its newest token.</summary>
-    /// <returns>Logits of the next token, (N × V).</returns>
-    public Tensor Forward()
+    /// <summary>Whether the host should <see cref="Read"/> now: the longest answer is complete, or enough tokens wait.</summary>
+    public bool IsReadDue => _unread >= _stepsPerRead || _step >= _steps;
+
+    /// <summary>Reads what each row has not read yet, the prompt or its newest token, and chooses the next token.</summary>
+    public void Step()
+    {
+        if (FindDecoder() is not { } decoder)
+        {
+            Choose(Forward());
+            return;
+        }
+        var (first, last) = (_step - 1, _model.Config.MaxPositions - 1);
+        decoder.Step(_ids, [.. Answers.Select(a => a.Prompt.Length)], [.. Answers.Select(a => Math.Min(a.Prompt.Length + first, last))], (int)_longest);
+        if (_uniform is null && _seen is null)
+        {
+            _ids = decoder.Likeliest();
+            _step++;
+            _unread++;
+        }
+        else
+        {
+            Choose(decoder.Logits());
+        }
+    }
+
+    /// <summary>The tokens chosen since the last call, step by step, each with one token a row: the one place where the host waits for the device.</summary>
+    public IReadOnlyList<long[]> Read()
+    {
+        var count = _unread;
+        _unread = 0;
+        if (_chosen is null) return [_ids];
+        using var scope = NewDisposeScope();
+        var tokens = _chosen.narrow(0, 0, count).cpu().data<long>().ToArray();
+        return [.. tokens.Chunk(Answers.Length)];
+    }
+
+    private Tensor Forward()
     {
         var isPrompt = _step == 0;
         var hidden = _model.Hidden(_next, isPrompt ? SequenceLayout.RightPadded : StepLayout(), _cache);
@@ -71,9 +117,8 @@ internal sealed class DecodingBatch : IDisposable
         return logits.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? logits.to(ScalarType.Float32) : logits;
     }
 
-    /// <summary>Chooses each row's next token and keeps it for the next <see cref="Forward"/>.</summary>
-    /// <returns>The tokens, on the host: the one place of a step where it waits for the device.</returns>
-    public long[] Choose(Tensor logits)
+    // Keeps each row's next token for the next step and for the host.
+    private void Choose(Tensor logits)
     {
         if (_seen is not null) logits = TokenChooser.PenalizeRepetition(logits, _seen, _options.RepetitionPenalty);
         var next = _uniform is null
@@ -83,7 +128,24 @@ internal sealed class DecodingBatch : IDisposable
         if (_step > 0) _positions?.add_(Scalars.One);
         _step++;
         Replace(ref _next, next);
-        return next.cpu().data<long>().ToArray();
+        if (_stepsPerRead == 1)
+        {
+            _ids = next.data<long>().ToArray();
+        }
+        else
+        {
+            _chosen ??= empty([_stepsPerRead, Answers.Length], ScalarType.Int64, next.device).DetachFromDisposeScope();
+            _chosen.narrow(0, _unread, 1).copy_(next.view(1, -1));
+        }
+        _unread++;
+    }
+
+    // Made when the first token after the prompt is to be read: an answer of one token needs none.
+    private CpuDecoder? FindDecoder()
+    {
+        if (_step == 0 || _hasLookedForDecoder) return _decoder;
+        _hasLookedForDecoder = true;
+        return _decoder = _stepsPerRead == 1 && CpuDecoder.Handles(_model) ? new CpuDecoder(_model, _cache) : null;
     }
 
     /// <summary>Drops the rows whose answers are finished.</summary>
@@ -93,6 +155,9 @@ internal sealed class DecodingBatch : IDisposable
         Answers = [.. rows.Select(row => Answers[row])];
         var index = tensor(rows, device: _next.device);
         _cache.SelectRows(index);
+        if (_ids.Length > 0) _ids = [.. rows.Select(row => _ids[row])];
+        _chosen?.Dispose();
+        _chosen = null;
         Replace(ref _next, _next.index_select(0, index));
         if (_positions is not null) Replace(ref _positions, _positions.index_select(0, index));
         if (_mask is not null) Replace(ref _mask, _mask.index_select(0, index));
@@ -102,7 +167,9 @@ internal sealed class DecodingBatch : IDisposable
 
     public void Dispose()
     {
+        _decoder?.Dispose();
         _cache.Dispose();
+        _chosen?.Dispose();
         _next.Dispose();
         _positions?.Dispose();
         _mask?.Dispose();

@@ -20,6 +20,7 @@ public sealed class TextGenerator
         ArgumentNullException.ThrowIfNull(tokenizer);
         _model = model;
         _tokenizer = tokenizer;
+        StepsPerRead = model.Placement.Device.type == TorchSharp.DeviceType.CPU ? 1 : 8;
         _endTokens = [.. tokenizer.EosIds, .. model.Config.EosTokenIds];
     }
 
@@ -28,6 +29,10 @@ public sealed class TextGenerator
 
     /// <summary>Its tokenizer.</summary>
     public LanguageTokenizer Tokenizer => _tokenizer;
+
+    // A device works on while the host prepares more, until the host looks at the tokens; so that is done seldom there, at
+    // the price of steps that an answer which has ended is taken along for nothing.
+    internal int StepsPerRead { get; init; }
 
     /// <summary>
     /// Answers each prompt. Prompts of different length in one batch give the same greedy text as one by one, and the
@@ -54,16 +59,17 @@ public sealed class TextGenerator
     private void Decode(PendingAnswer[] answers, GenerationOptions options, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
-        using var batch = new DecodingBatch(_model, answers, options);
+        using var batch = new DecodingBatch(_model, answers, options, StepsPerRead);
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var step = NewDisposeScope();
-            var logits = batch.Forward();
-            var next = batch.Choose(logits);
-            for (var row = 0; row < next.Length; row++)
-                if (!batch.Answers[row].IsFinished)
-                    batch.Answers[row].Add((int)next[row], _endTokens, options.StopStrings, _tokenizer);
+            batch.Step();
+            if (!batch.IsReadDue) continue;
+            foreach (var next in batch.Read())
+                for (var row = 0; row < next.Length; row++)
+                    if (!batch.Answers[row].IsFinished)
+                        batch.Answers[row].Add((int)next[row], _endTokens, options.StopStrings, _tokenizer);
 
             var open = batch.Answers.Count(answer => !answer.IsFinished);
             if (open == 0) return;

@@ -40,6 +40,12 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Tokens per row written so far, padding included.</summary>
     public long Length { get; private set; }
 
+    /// <summary>Keys of a layer, (N × heads × capacity × head size).</summary>
+    internal Tensor Keys(int layer) => _keys[layer];
+
+    /// <summary>Values of a layer, (N × heads × capacity × head size).</summary>
+    internal Tensor Values(int layer) => _values[layer];
+
     /// <summary>Writes a layer's new keys and values behind the old ones and returns all of them so far (views, N × heads × S × head size).</summary>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor keys, Tensor values)
     {

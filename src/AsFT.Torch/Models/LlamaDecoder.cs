@@ -36,6 +36,9 @@ public sealed class LlamaDecoder : nn.Module
     /// <summary>Token embeddings, (vocabulary × hidden).</summary>
     internal Parameter Embedding => _embedding.Weight;
 
+    /// <summary>Sines and cosines of the positions.</summary>
+    internal RotaryEmbedding Rotary => _rotary;
+
     /// <summary>Runs the decoder.</summary>
     /// <param name="ids">Token ids, (N × T) int64 on the model's device.</param>
     /// <param name="layout">Positions and mask of this batch.</param>

@@ -1,0 +1,99 @@
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Generation;
+using AsFT.Torch.Generation.Cpu;
+using AsFT.Torch.Models;
+using AsFT.Torch.Tests.Models;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Tests.Generation.Cpu;
+
+public sealed class CpuDecoderTests
+{
+    // A step of the decoder behind a prompt against libtorch's.
+    private static void AssertStepsAgree(CausalLanguageModel model)
+    {
+        if (!SkinnyProduct.IsSupported) Assert.Skip("No vectors of 512 bits here.");
+        Assert.True(CpuDecoder.Handles(model));
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var prompts = stack([tensor(TinyLlama.RandomIds(6, 1)), tensor(TinyLlama.RandomIds(6, 2)), tensor(TinyLlama.RandomIds(6, 3))]);
+        using var cache = new KeyValueCache(model.Config, model.Placement, 3, 8);
+        using var ours = new KeyValueCache(model.Config, model.Placement, 3, 8);
+        model.LogitsOf(prompts, cache: cache);
+        model.LogitsOf(prompts, cache: ours);
+        using var decoder = new CpuDecoder(model, ours);
+        for (var step = 0; step < 2; step++)
+        {
+            long[] ids = [5 + step, 6, 7];
+            var expected = model.LogitsOf(tensor(ids).view(3, 1), cache: cache).squeeze(1);
+            decoder.Step(ids, [6, 6, 6], [6 + step, 6 + step, 6 + step], 6);
+            TinyLlama.AssertNear(expected, decoder.Logits(), 1e-4);
+            Assert.Equal(expected.argmax(-1).data<long>().ToArray(), decoder.Likeliest());
+        }
+        Assert.Throws<InvalidOperationException>(() => decoder.Step([1, 2, 3], [6, 6, 6], [8, 8, 8], 6));
+    }
+
+    [Fact]
+    public void StepsAreThoseOfTheModel()
+    {
+        using var model = TinyLlama.Create();
+        AssertStepsAgree(model);
+    }
+
+    [Fact]
+    public void BiasesTiedEmbeddingsAndOddWidthsArePartOfIt()
+    {
+        using var model = TinyLlama.Create(TinyLlama.Config with { AttentionBias = true, MlpBias = true, TieWordEmbeddings = true, VocabularySize = 43, IntermediateSize = 53 });
+        using (no_grad())
+            foreach (var (name, parameter) in model.named_parameters())
+                if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.fill_(0.3);
+        AssertStepsAgree(model);
+    }
+
+    [Fact]
+    public void SeveralThreadsGiveTheSame()
+    {
+        // 32 MiB of weights: as many threads as libtorch has, four at most.
+        using var model = TinyLlama.Create(TinyLlama.Config with { HiddenSize = 512, HeadSize = 32, HeadCount = 16, KeyValueHeadCount = 8, IntermediateSize = 2052 });
+        using (no_grad())
+            foreach (var (_, weight) in model.named_parameters()) if (weight.dim() == 2) weight.mul_(0.2);
+        AssertStepsAgree(model);
+    }
+
+    [Fact]
+    public void AdaptersArePartOfIt()
+    {
+        using var model = TinyLlama.Create();
+        using var adapter = LoraAdapter.Attach(model.LinearLayers(), new LoraOptions { Rank = 3, TargetModules = ["q_proj", "v_proj", "down_proj", "gate_proj"] }, seed: 1);
+        using (no_grad())
+            foreach (var layer in adapter.Layers) layer.B.normal_(0, 0.5);
+        adapter.Train(false);
+        AssertStepsAgree(model);
+        // Dropout is libtorch's.
+        adapter.Train(true);
+        Assert.False(CpuDecoder.Handles(model));
+    }
+
+    [Fact]
+    public void OtherFormatsAreLeftToLibtorch()
+    {
+        using var model = TinyLlama.Create(dtype: ScalarType.Float64);
+        Assert.False(CpuDecoder.Handles(model));
+    }
+
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0.9, 1)]
+    [InlineData(0, 1.4)]
+    public void LookingAtTokensSeldomGivesTheSameAnswers(double temperature, double penalty)
+    {
+        using var model = TinyLlama.Create();
+        int[][] prompts = [.. new[] { 7, 1, 12, 7, 3, 60 }.Select((length, i) => TinyLlama.RandomIds(length, i).Select(id => (int)id).ToArray())];
+        var options = new GenerationOptions { MaxNewTokens = 21, Temperature = temperature, RepetitionPenalty = penalty };
+        TextGenerator Generator(int steps) => new(model, new LetterTokenizer(40, 3, 8, 11)) { StepsPerRead = steps };
+        var expected = Generator(1).Generate(prompts, options);
+        Assert.Equal(expected.Select(a => (a.Text, a.FinishReason)), Generator(4).Generate(prompts, options).Select(a => (a.Text, a.FinishReason)));
+        Assert.True(expected.Select(a => a.Ids.Count).Distinct().Count() > 2, "The case is too easy.");
+    }
+}
