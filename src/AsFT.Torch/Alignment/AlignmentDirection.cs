@@ -39,7 +39,7 @@ public sealed partial class AlignmentDirection : IDisposable
         return Collect(names, name =>
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return Subtract(aligned.Read($"{name}.weight"), baseline.Read($"{name}.weight"));
+            return DirectionReader.Read(aligned, baseline, name);
         }, progress);
     }
 
@@ -52,7 +52,7 @@ public sealed partial class AlignmentDirection : IDisposable
         foreach (var (name, matrix) in matrices)
             if (matrix.dim() != 2 || !matrix.is_floating_point())
                 throw new ArgumentException($"The direction of layer '{name}' must be a floating-point matrix; found {matrix.dtype} of shape {Shape(matrix.shape)}.", nameof(matrices));
-        return Collect([.. matrices.Keys], name => matrices[name].detach().to(Widened(matrices[name].dtype), CPU, copy: true).contiguous());
+        return Collect([.. matrices.Keys], name => new LayerDirection(matrices[name].detach().to(Widened(matrices[name].dtype), CPU, copy: true).contiguous()));
     }
 
     /// <summary>D of a layer.</summary>
@@ -81,7 +81,7 @@ public sealed partial class AlignmentDirection : IDisposable
         return _layers.GetValueOrDefault(layerName);
     }
 
-    private static AlignmentDirection Collect(string[] names, Func<string, Tensor> matrix, IProgress<AlignmentDirectionProgress>? progress = null)
+    private static AlignmentDirection Collect(string[] names, Func<string, LayerDirection> make, IProgress<AlignmentDirectionProgress>? progress = null)
     {
         var layers = new Dictionary<string, LayerDirection>(StringComparer.Ordinal);
         try
@@ -90,7 +90,7 @@ public sealed partial class AlignmentDirection : IDisposable
             {
                 using var scope = NewDisposeScope();
                 using var _ = no_grad();
-                layers.Add(name, new LayerDirection(matrix(name)));
+                layers.Add(name, make(name));
                 progress?.Report(new(layers.Count, names.Length, name));
             }
         }
@@ -100,12 +100,6 @@ public sealed partial class AlignmentDirection : IDisposable
             throw;
         }
         return new AlignmentDirection(layers);
-    }
-
-    private static Tensor Subtract(Tensor aligned, Tensor baseline)
-    {
-        var dtype = aligned.dtype == ScalarType.Float64 || baseline.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
-        return aligned.to(dtype) - baseline.to(dtype);
     }
 
     private static ScalarType Widened(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;

@@ -9,12 +9,13 @@ internal sealed class LayerDirection : IDisposable
 
     /// <param name="left">D (d_out × d_in), or U_k·Σ_k (d_out × k) when there is a right factor. Owned from here on.</param>
     /// <param name="right">V_k (d_in × k) with orthonormal columns, so that D·Dᵀ = left·leftᵀ. Owned from here on.</param>
-    public LayerDirection(Tensor left, Tensor? right = null)
+    /// <param name="norm">‖D‖_F where it is known already; else it is taken.</param>
+    public LayerDirection(Tensor left, Tensor? right = null, double? norm = null)
     {
         Left = left.DetachFromDisposeScope();
         Right = right?.DetachFromDisposeScope();
         using var scope = NewDisposeScope();
-        Norm = left.to(ScalarType.Float64).norm().item<double>();
+        Norm = norm ?? left.to(ScalarType.Float64).norm().item<double>();
     }
 
     /// <summary>The thinnest L at hand with L·Lᵀ = D·Dᵀ.</summary>

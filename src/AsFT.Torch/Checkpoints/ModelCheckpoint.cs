@@ -74,6 +74,9 @@ public sealed class ModelCheckpoint : IDisposable
     public Tensor Read(string name, ScalarType? dtype = null, Device? device = null) =>
         _shardOf.TryGetValue(name, out var shard) ? shard.Read(name, dtype, device) : throw new InvalidDataException($"'{Folder}' has no tensor '{name}'.");
 
+    /// <summary>The shard that holds a tensor.</summary>
+    internal SafetensorsFile ShardOf(string name) => _shardOf[name];
+
     /// <summary>
     /// Writes a model folder's weights, as shards with an index when they exceed <paramref name="maxShardBytes"/>. Weight
     /// files that the folder held before are replaced; other files stay.

@@ -50,7 +50,7 @@ public sealed class SafetensorsFile : IDisposable
             Span<byte> prefix = stackalloc byte[SafetensorsHeader.PrefixSize];
             var read = RandomAccess.Read(handle, prefix, 0);
             var json = new byte[SafetensorsHeader.JsonLength(prefix[..read], length, path)];
-            ReadExactly(handle, json, SafetensorsHeader.PrefixSize, path);
+            BlockReader.ReadExactly(handle, json, SafetensorsHeader.PrefixSize, path);
             return new SafetensorsFile(path, handle, SafetensorsHeader.Parse(json, length, path));
         }
         catch
@@ -79,21 +79,16 @@ public sealed class SafetensorsFile : IDisposable
         using var _ = no_grad();
         var result = empty([.. entry.Shape], dtype ?? stored, device ?? CPU);
         if (entry.ByteCount == 0) return result.MoveToOuterDisposeScope();
+        if (TryReadBlocks(entry, inFile, result)) return result.MoveToOuterDisposeScope();
         var flat = result.view(-1);
         var size = entry.DType.Size();
-        // What needs no conversion goes straight from the file into the tensor; the rest by way of one small buffer.
-        var buffer = result.dtype == inFile && result.device_type == TorchSharp.DeviceType.CPU
-            ? null : empty(Math.Min(flat.numel(), TensorMemory.PartBytes / size), inFile);
+        // What libtorch has to convert, or a device to hold, goes by way of one small buffer.
+        var buffer = empty(Math.Min(flat.numel(), TensorMemory.PartBytes / size), inFile);
         foreach (var (start, count) in TensorMemory.Parts(flat.numel(), size))
         {
             using var target = flat.narrow(0, start, count);
-            if (buffer is null)
-            {
-                ReadExactly(_handle, target.bytes, entry.Offset + start * size, Path);
-                continue;
-            }
             using var source = buffer.narrow(0, 0, count);
-            ReadExactly(_handle, source.bytes, entry.Offset + start * size, Path);
+            ReadBytes(entry, source.bytes, start * size);
             if (stored != ScalarType.Bool)
             {
                 target.copy_(source);
@@ -109,14 +104,27 @@ public sealed class SafetensorsFile : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
 
-    private static void ReadExactly(SafeFileHandle handle, Span<byte> target, long offset, string path)
+    /// <summary>Reads a part of a tensor's bytes.</summary>
+    internal void ReadBytes(SafetensorsEntry entry, Span<byte> target, long start) =>
+        BlockReader.ReadExactly(_handle, target, entry.Offset + start, Path);
+
+    // What stays as it is, and bfloat16 to be widened, takes no way through libtorch: every core reads and converts blocks.
+    private unsafe bool TryReadBlocks(SafetensorsEntry entry, ScalarType inFile, Tensor result)
     {
-        while (target.Length > 0)
+        var isWidened = inFile == ScalarType.BFloat16 && result.dtype == ScalarType.Float32;
+        if (result.device_type != TorchSharp.DeviceType.CPU || !(isWidened || result.dtype == inFile)) return false;
+        var target = TensorMemory.Pointer(result);
+        BlockReader.ForEach(entry.ByteCount, 1, (block, buffer, count) =>
         {
-            var read = RandomAccess.Read(handle, target, offset);
-            if (read == 0) throw new InvalidDataException($"'{path}' ends at byte {offset}: it was cut short while it was read.");
-            target = target[read..];
-            offset += read;
-        }
+            var start = block * BlockReader.BlockBytes;
+            if (!isWidened)
+            {
+                ReadBytes(entry, new Span<byte>(target + start, count), start);
+                return;
+            }
+            ReadBytes(entry, buffer[..count], start);
+            BFloat16.Widen(BFloat16.Of(buffer[..count]), new Span<float>(target + 2 * start, count / 2));
+        });
+        return true;
     }
 }

@@ -17,4 +17,12 @@ internal static class TensorMemory
 
     /// <summary>The type whose memory is read and written in place of <paramref name="dtype"/>: any byte makes a Byte, only 0 and 1 make a Bool.</summary>
     public static ScalarType InFile(ScalarType dtype) => dtype == ScalarType.Bool ? ScalarType.Byte : dtype;
+
+    /// <summary>First byte of a contiguous CPU tensor that is not empty. A span cannot hold a large tensor; the memory stays where it is while the tensor lives.</summary>
+    public static unsafe byte* Pointer(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        var first = tensor.detach().view(-1).narrow(0, 0, 1);
+        fixed (byte* pointer = first.bytes) return pointer;
+    }
 }

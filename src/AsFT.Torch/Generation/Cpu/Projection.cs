@@ -1,4 +1,5 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using static TorchSharp.torch;
 
@@ -47,14 +48,8 @@ internal readonly unsafe struct Projection
     public static bool IsPlain(Tensor tensor) =>
         tensor.dtype == ScalarType.Float32 && tensor.device_type == TorchSharp.DeviceType.CPU && tensor.is_contiguous();
 
-    /// <summary>First number of a tensor. Its storage stays where it is for as long as the tensor lives.</summary>
-    public static float* Pointer(Tensor tensor)
-    {
-        // A span cannot hold a large matrix, so it is asked of the first number.
-        using var scope = NewDisposeScope();
-        var first = tensor.detach().view(-1).narrow(0, 0, 1);
-        fixed (byte* pointer = first.bytes) return (float*)pointer;
-    }
+    /// <summary>First number of a tensor; its memory stays where it is while the tensor lives.</summary>
+    public static float* Pointer(Tensor tensor) => (float*)TensorMemory.Pointer(tensor);
 
     /// <summary>A member's share of the outputs: whole groups of four, but for the end.</summary>
     public (int From, int To) Share(int member, int members)
