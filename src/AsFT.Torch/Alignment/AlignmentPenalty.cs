@@ -8,15 +8,15 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Alignment;
 
 /// <summary>
-/// Σ over the adapted layers of ‖(I − C)·ΔW‖²_F, ΔW = B·A, with hand-written gradients: the penalty that keeps a
+/// Σ over the adapted layers of ‖(I − C)·ΔW‖²_F (or what <see cref="AlignmentProjection.Guard"/> puts in its place), ΔW = B·A, with hand-written gradients: the penalty that keeps a
 /// fine-tune close to the direction in which a model was aligned. Nothing in a step makes the host wait for the device.
 /// </summary>
 /// <remarks>
 /// Layers of one shape are computed as one batch. Memory held on the adapter's device per layer, in the adapter's format
 /// unless <see cref="AlignmentPenaltyOptions.StorageDType"/> says otherwise: Reference d_out² or, when that is dearer to
-/// use, d_out·d_in + d_in²; Subspace d_out·k; Flattened d_out·d_in; None nothing. <see cref="AnchoredShare"/> adds d_out·k
+/// use, d_out·d_in + d_in²; Guard the smaller of d_out² and about d_out·d_in; Subspace d_out·k; Flattened d_out·d_in; None nothing. <see cref="AnchoredShare"/> adds d_out·k
 /// per layer from its first call (d_out·d_in with Flattened).
-/// λ belongs to the optimizer step: call <see cref="AccumulateGradients"/> once per step, however many micro-batches it has.
+/// λ belongs to the optimizer step: call <see cref="AccumulateGradients(double)"/> once per step, however many micro-batches it has.
 /// </remarks>
 public sealed class AlignmentPenalty : IDisposable
 {
@@ -70,16 +70,20 @@ public sealed class AlignmentPenalty : IDisposable
     {
         if (!(weight >= 0 && double.IsFinite(weight)))
             throw new ArgumentOutOfRangeException(nameof(weight), weight, "The weight of the penalty must be finite and not negative.");
-        return Sum(weight);
+        return Sum(weight, null);
     }
+
+    /// <summary>Like <see cref="AccumulateGradients(double)"/> with a λ that lies on the device, so that nothing has to read it.</summary>
+    /// <param name="weight">λ, a scalar tensor, not negative, on the adapter's device.</param>
+    internal Tensor AccumulateGradients(Tensor weight) => Sum(1, weight);
 
     /// <summary>The penalty alone.</summary>
     /// <returns>A scalar tensor in the adapter's format on its device, without a graph, never below 0.</returns>
-    public Tensor Evaluate() => Sum(null);
+    public Tensor Evaluate() => Sum(null, null);
 
     /// <summary>
     /// Share of the update that lies in the anchored subspace: Σ‖P·ΔW‖²_F / Σ‖ΔW‖²_F with ΔW = scale·B·A and P the
-    /// orthogonal projector on the left singular vectors of D — for Subspace those of its C, for Reference and None
+    /// orthogonal projector on the left singular vectors of D — for Subspace those of its C, for Reference, Guard and None
     /// the fewest that hold <see cref="AlignmentPenaltyOptions.SubspaceEnergy"/> of ‖D‖²_F. For Flattened P projects on D
     /// itself, as one vector. Layers without a direction count in neither sum. The first call factors every D.
     /// </summary>
@@ -95,7 +99,7 @@ public sealed class AlignmentPenalty : IDisposable
         _empty.Dispose();
     }
 
-    private Tensor Sum(double? weight)
+    private Tensor Sum(double? weight, Tensor? weightOnDevice)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -106,6 +110,7 @@ public sealed class AlignmentPenalty : IDisposable
             var (values, halfA, halfB) = form.Compute(stack.A(), stack.B(), weight is not null);
             if (weight is { } factor)
             {
+                if (weightOnDevice is not null) (halfA, halfB) = (halfA! * weightOnDevice, halfB! * weightOnDevice);
                 stack.AddToGradientsOfA(halfA!, 2 * factor * scale);
                 stack.AddToGradientsOfB(halfB!, 2 * factor * scale);
             }

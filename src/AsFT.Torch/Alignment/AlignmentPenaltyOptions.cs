@@ -17,6 +17,12 @@ public sealed record AlignmentPenaltyOptions
     /// </summary>
     public double SubspaceEnergy { get; init; } = 0.9;
 
+    /// <summary>
+    /// q of <see cref="AlignmentProjection.Guard"/>, from 1 to 4: how much harder the leading singular vectors of D are held
+    /// than the rest, as σ^(2q).
+    /// </summary>
+    public int GuardPower { get; init; } = 2;
+
     /// <summary>Whether ΔW includes LoRA's scale α/r; the published code leaves it out.</summary>
     public bool IncludeLoraScale { get; init; }
 
@@ -35,6 +41,8 @@ public sealed record AlignmentPenaltyOptions
             throw new ArgumentOutOfRangeException(nameof(Projection), Projection, "Not a projection.");
         if (SubspaceRank < 1)
             throw new ArgumentOutOfRangeException(nameof(SubspaceRank), SubspaceRank, "The rank of the subspace must be at least 1.");
+        if (GuardPower is < 1 or > 4)
+            throw new ArgumentOutOfRangeException(nameof(GuardPower), GuardPower, "The power of the guard must be from 1 to 4.");
         if (!(SubspaceEnergy is > 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(SubspaceEnergy), SubspaceEnergy, "The energy of the subspace must lie in (0, 1].");
         if (StorageDType is not (null or ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64))

@@ -1,6 +1,6 @@
 namespace AsFT.Torch.Alignment;
 
-/// <summary>What the penalty leaves free: the C of ‖(I − C)·ΔW‖²_F, ΔW = B·A.</summary>
+/// <summary>What the penalty leaves free: the C of ‖(I − C)·ΔW‖²_F, ΔW = B·A; or, with <see cref="Guard"/>, what it holds.</summary>
 public enum AlignmentProjection
 {
     /// <summary>
@@ -17,4 +17,12 @@ public enum AlignmentProjection
 
     /// <summary>C = 0: the isotropic penalty ‖ΔW‖²_F, the ablation that shows what the direction adds.</summary>
     None,
+
+    /// <summary>
+    /// The opposite reading: ⟨M·ΔW, ΔW⟩ with M ∝ (D·Dᵀ)^q, q = <see cref="AlignmentPenaltyOptions.GuardPower"/>, holds the
+    /// outputs that alignment wrote to, the more the more it wrote, and leaves what it never touched free. Undoing
+    /// alignment needs those outputs; a task mostly does not. Free of the scale of D: the mean eigenvalue of M is 1,
+    /// that of <see cref="None"/>.
+    /// </summary>
+    Guard,
 }

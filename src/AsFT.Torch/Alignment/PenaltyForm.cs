@@ -97,6 +97,38 @@ internal sealed class ProjectorForm(Tensor basis) : QuadraticForm
     public override void Dispose() => basis.Dispose();
 }
 
+/// <summary>⟨M·B·A, B·A⟩ with a symmetric, positive semidefinite M in place of (I − C)².</summary>
+/// <param name="metric">M, (L × d_out × d_out), owned.</param>
+internal sealed class MetricForm(Tensor metric) : QuadraticForm
+{
+    protected override (Tensor Y, Tensor S) Transform(Tensor b)
+    {
+        var y = metric.bmm(b.to(metric.dtype)).to(b.dtype);
+        return (y, Transposed(b).bmm(y));
+    }
+
+    public override void Dispose() => metric.Dispose();
+}
+
+/// <summary><see cref="MetricForm"/> with M = F·K·Fᵀ: cheaper where F is much narrower than d_out.</summary>
+/// <param name="factor">F, (L × d_out × m), owned.</param>
+/// <param name="core">K, (L × m × m), owned.</param>
+internal sealed class FactoredMetricForm(Tensor factor, Tensor core) : QuadraticForm
+{
+    protected override (Tensor Y, Tensor S) Transform(Tensor b)
+    {
+        var low = Transposed(factor).bmm(b.to(factor.dtype));
+        var weighted = core.bmm(low);
+        return (factor.bmm(weighted).to(b.dtype), Transposed(low).bmm(weighted).to(b.dtype));
+    }
+
+    public override void Dispose()
+    {
+        factor.Dispose();
+        core.Dispose();
+    }
+}
+
 /// <summary>
 /// ‖B·A‖²_F − ⟨B·A, D̂⟩² with D̂ = D/‖D‖_F. With P = D̂·Aᵀ the product is ⟨P, B⟩, which needs no B·A; its gradients are
 /// P for B and Bᵀ·D̂ for A.

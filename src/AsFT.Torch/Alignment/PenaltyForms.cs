@@ -14,6 +14,7 @@ internal static class PenaltyForms
         {
             AlignmentProjection.Reference => Reference(layers, stack, options),
             AlignmentProjection.Subspace => Subspace(layers, stack, options),
+            AlignmentProjection.Guard => Guard(layers, stack, options),
             _ => new FlattenedForm(Unit(layers, stack, options)),
         };
     }
@@ -74,6 +75,32 @@ internal static class PenaltyForms
                 core.diagonal().sub_(two);
                 return Widen(core, m, m);
             }));
+    }
+
+    private static QuadraticForm Guard(LayerDirection[] layers, LayerStack stack, AlignmentPenaltyOptions options)
+    {
+        var (d, m) = (layers[0].OutFeatures, layers.Max(layer => layer.Left.shape[1]));
+        // Numbers read per column of B: d² by the metric, 2·d·m + m² by its factors.
+        if (d * d <= 2 * d * m + m * m)
+            return new MetricForm(Fill(layers, stack, options, layer =>
+            {
+                var (left, core) = GuardFactors(layer, stack, options.GuardPower);
+                return left.mm(core).mm(left.t());
+            }));
+        return new FactoredMetricForm(
+            Fill(layers, stack, options, layer => Widen(GuardFactors(layer, stack, options.GuardPower).Left, 0, m)),
+            Fill(layers, stack, options, layer => Widen(GuardFactors(layer, stack, options.GuardPower).Core, m, m)));
+    }
+
+    /// <summary>F and K with F·K·Fᵀ = d_out·(D·Dᵀ)^q/tr (D·Dᵀ)^q: F = L/‖D‖_F and K ∝ (FᵀF)^(q−1).</summary>
+    private static (Tensor Left, Tensor Core) GuardFactors(LayerDirection layer, LayerStack stack, int power)
+    {
+        using Scalar norm = layer.Norm, width = layer.OutFeatures;
+        var left = layer.Left.to(stack.DType, stack.Device).div(norm);
+        var gram = left.t().mm(left);
+        var core = eye(gram.shape[0], dtype: gram.dtype, device: gram.device);
+        for (var i = 1; i < power; i++) core = core.mm(gram);
+        return (left, core.div((core * gram).sum()).mul_(width));
     }
 
     private static Tensor Widen(Tensor matrix, long rows, long columns) =>

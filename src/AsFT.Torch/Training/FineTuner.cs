@@ -32,6 +32,12 @@ public sealed class FineTuner
         (_model, _adapter, _penalty, _options) = (model, adapter, penalty, options);
     }
 
+    /// <summary>
+    /// Refusals of prompts unlike those trained on, as chat examples; never trained on, only looked at when
+    /// <see cref="TrainingOptions.RefusalTolerance"/> asks for it. A few dozen do; the aligned model can write them itself.
+    /// </summary>
+    public IReadOnlyList<TokenizedExample>? HeldOutRefusals { get; init; }
+
     /// <summary>Runs the training.</summary>
     /// <param name="examples">Tokenised examples, each with at least one supervised token after its first.</param>
     /// <param name="validation">Examples to measure the loss on after each epoch; null: none.</param>
@@ -51,11 +57,13 @@ public sealed class FineTuner
         using var parameters = new FlatParameters(_adapter.Layers.SelectMany(layer => new[] { layer.A, layer.B }));
         using var optimizer = new AdamW(parameters, _options);
         var plan = new BatchPlan([.. examples.Select(example => example.Ids.Length)], _options);
-        using var meter = new TrainingMeter(_options, _penalty, plan, progress);
+        var stepsPerLook = _options.RefusalCheckEvery ?? Math.Max(1, plan.TotalSteps / 32);
+        using var controller = Controller(plan.TotalSteps / stepsPerLook);
+        using var meter = new TrainingMeter(_options, _penalty, plan, progress, controller);
         var checkpoint = _options.CheckpointFolder is null ? null : new TrainingCheckpoint(_options.CheckpointFolder,
-            TrainingCheckpoint.Fingerprint(_model, _adapter, _penalty, _options, examples, validation), parameters, optimizer);
+            TrainingCheckpoint.Fingerprint(_model, _adapter, _penalty, _options, examples, validation, controller is null ? null : HeldOutRefusals), parameters, optimizer, controller);
         using var best = new BestValues(parameters);
-        var run = new Run(this, examples, validation, plan, optimizer, parameters, meter, checkpoint, best, cancellationToken);
+        var run = new Run(this, examples, validation, plan, optimizer, parameters, meter, checkpoint, best, controller, stepsPerLook, cancellationToken);
         _adapter.Train(true);
         try
         {
@@ -65,6 +73,15 @@ public sealed class FineTuner
         {
             _adapter.Train(false);
         }
+    }
+
+    private PenaltyController? Controller(int looks)
+    {
+        if (_options.RefusalTolerance is not { } tolerance) return null;
+        if (_penalty is null) throw new InvalidOperationException($"{nameof(TrainingOptions.RefusalTolerance)} steers the weight of the alignment penalty; there is none.");
+        if (HeldOutRefusals is null) throw new InvalidOperationException($"{nameof(TrainingOptions.RefusalTolerance)} needs {nameof(HeldOutRefusals)}.");
+        Check(HeldOutRefusals, nameof(HeldOutRefusals));
+        return new PenaltyController(_model, HeldOutRefusals, _options.PenaltyWeight, tolerance, looks, _options.MicroBatchSize ?? _options.BatchSize);
     }
 
     private void Check(IReadOnlyList<TokenizedExample> examples, string name)
@@ -88,10 +105,10 @@ public sealed class FineTuner
 
     /// <summary>One call of <see cref="Train"/>.</summary>
     private sealed class Run(FineTuner tuner, IReadOnlyList<TokenizedExample> examples, IReadOnlyList<TokenizedExample>? validation, BatchPlan plan,
-        AdamW optimizer, FlatParameters parameters, TrainingMeter meter, TrainingCheckpoint? checkpoint, BestValues best, CancellationToken cancellationToken)
+        AdamW optimizer, FlatParameters parameters, TrainingMeter meter, TrainingCheckpoint? checkpoint, BestValues best, PenaltyController? controller, int stepsPerLook, CancellationToken cancellationToken)
     {
         private readonly TrainingOptions _options = tuner._options;
-        private readonly TrainingStep _step = new(tuner._model, tuner._adapter, tuner._penalty, parameters, optimizer, tuner._options);
+        private readonly TrainingStep _step = new(tuner._model, tuner._adapter, tuner._penalty, parameters, optimizer, tuner._options, controller);
         private TrainingState _state = new();
 
         private bool IsStopped => _state.EpochsSinceBest >= (_options.EarlyStoppingPatience ?? int.MaxValue);
@@ -101,6 +118,7 @@ public sealed class FineTuner
         public TrainingResult Execute()
         {
             if (_options.Resume && checkpoint is not null && File.Exists(checkpoint.Path)) Resume();
+            else LookAtRefusals(isStart: true);
             while (_state.Step < plan.TotalSteps && !IsStopped) RunEpoch(_state.Step / plan.StepsPerEpoch);
             if (_options.EarlyStoppingPatience is not null && best.Restore()) _state = _state with { ValidationLoss = _state.BestLoss };
             return Result();
@@ -136,6 +154,7 @@ public sealed class FineTuner
             var measures = _step.Run(batches, rate, measureAll: isReport);
             meter.Add(done, measures, batches);
             _state = _state with { Step = done };
+            if (done % stepsPerLook == 0) LookAtRefusals(isStart: false);
 
             var isCheckpoint = checkpoint is not null && (_options.CheckpointEvery is { } every ? done % every == 0 : isEpochEnd);
             if (!isReport && !isCheckpoint) return;
@@ -143,6 +162,22 @@ public sealed class FineTuner
             if (isEpochEnd) Validate();
             if (isReport) meter.Report(done, (double)done / plan.StepsPerEpoch, rate, measures, isEpochEnd ? ValidationLoss : null);
             if (isCheckpoint) SaveCheckpoint();
+        }
+
+        private void LookAtRefusals(bool isStart)
+        {
+            if (controller is null) return;
+            tuner._adapter.Train(false);
+            if (isStart) controller.Start();
+            else controller.Adjust();
+            tuner._adapter.Train(true);
+        }
+
+        private double RefusalLoss()
+        {
+            if (controller is null) return double.NaN;
+            tuner._adapter.Train(false);
+            return TrainingMeter.Read(controller.Measure()) - TrainingMeter.Read(controller.Reference);
         }
 
         private void Validate()
@@ -199,6 +234,8 @@ public sealed class FineTuner
                 StoppedEarly = IsStopped,
                 CrossEntropy = meter.EpochCrossEntropy.Sum / meter.EpochCrossEntropy.Count,
                 Penalty = tuner._penalty is null ? 0 : TrainingMeter.Read(tuner._penalty.Evaluate()),
+                PenaltyWeight = meter.PenaltyWeight(),
+                RefusalLoss = RefusalLoss(),
                 AnchoredShare = meter.AnchoredShare(),
                 ValidationLoss = ValidationLoss,
                 Duration = meter.Elapsed,

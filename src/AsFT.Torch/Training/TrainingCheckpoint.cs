@@ -35,7 +35,7 @@ internal sealed record TrainingState
 /// One file with all that a run needs to go on as if it had never stopped: adapter, optimizer, best adapter so far
 /// and position; the order of examples and the dropout masks follow from seed and step. A run with other data or other options is refused.
 /// </summary>
-internal sealed class TrainingCheckpoint(string folder, string fingerprint, FlatParameters parameters, AdamW optimizer)
+internal sealed class TrainingCheckpoint(string folder, string fingerprint, FlatParameters parameters, AdamW optimizer, PenaltyController? controller = null)
 {
     private const string FileName = "training-state.safetensors";
 
@@ -50,6 +50,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
             ["first_moment"] = optimizer.FirstMoment,
             ["second_moment"] = optimizer.SecondMoment,
         };
+        if (controller is not null) tensors["penalty_control"] = controller.State;
         if (bestValues is not null) tensors["best_values"] = bestValues;
         Directory.CreateDirectory(folder);
         SafetensorsWriter.Write(Path, tensors, new Dictionary<string, string>
@@ -78,6 +79,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         Restore(file, "values", parameters.Values);
         Restore(file, "first_moment", optimizer.FirstMoment);
         Restore(file, "second_moment", optimizer.SecondMoment);
+        if (controller is not null) Restore(file, "penalty_control", controller.State);
         var best = file.Entries.ContainsKey("best_values")
             ? file.Read("best_values", device: parameters.Values.device).DetachFromDisposeScope() : null;
         var state = new TrainingState
@@ -94,16 +96,16 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
 
     /// <summary>Hash of all that decides the course of a run; what only decides how it is reported is left out.</summary>
     public static string Fingerprint(CausalLanguageModel model, LoraAdapter adapter, AlignmentPenalty? penalty, TrainingOptions options,
-        IReadOnlyList<TokenizedExample> examples, IReadOnlyList<TokenizedExample>? validation)
+        IReadOnlyList<TokenizedExample> examples, IReadOnlyList<TokenizedExample>? validation, IReadOnlyList<TokenizedExample>? refusals = null)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var deciding = options with { CheckpointFolder = null, CheckpointEvery = null, Resume = false, ReportEvery = 1, MeasureAnchoredShare = false, ActivationCheckpointing = false };
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(deciding));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(adapter.Options));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(model.Config));
-        hash.AppendData(Encoding.UTF8.GetBytes($"{model.Placement.DType} {penalty?.Description()} {examples.Count} {validation?.Count}"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{model.Placement.DType} {penalty?.Description()} {examples.Count} {validation?.Count} {refusals?.Count}"));
         foreach (var layer in adapter.Layers) hash.AppendData(Encoding.UTF8.GetBytes($"{layer.Name} {layer.A.shape[0]}\n"));
-        foreach (var example in examples.Concat(validation ?? []))
+        foreach (var example in examples.Concat(validation ?? []).Concat(refusals ?? []))
         {
             hash.AppendData(BitConverter.GetBytes(example.Ids.Length));
             hash.AppendData(MemoryMarshal.AsBytes(example.Ids.AsSpan()));

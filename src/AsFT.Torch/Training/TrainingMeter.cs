@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Training;
 
 /// <summary>Keeps the numbers of a run on the device and reads them once per report.</summary>
-internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? penalty, BatchPlan plan, IProgress<TrainingProgress>? progress) : IDisposable
+internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? penalty, BatchPlan plan, IProgress<TrainingProgress>? progress, PenaltyController? controller = null) : IDisposable
 {
     private readonly List<(int Step, Tensor CrossEntropy, IReadOnlyList<TrainingBatch> Batches)> _pending = [];
     private readonly List<TrainingProgress> _history = [];
@@ -79,9 +79,21 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
         var report = new TrainingProgress(step, plan.TotalSteps, epoch, crossEntropy,
             measures.Penalty is null ? 0 : Read(measures.Penalty), AnchoredShare(),
             learningRate, measures.GradientNorm is null ? double.NaN : Read(measures.GradientNorm), rate,
-            now / Math.Max(1, step - _firstStep) * (plan.TotalSteps - step), validationLoss);
+            now / Math.Max(1, step - _firstStep) * (plan.TotalSteps - step), validationLoss)
+        {
+            PenaltyWeight = PenaltyWeight(),
+            RefusalLoss = controller is null ? double.NaN : Read(controller.RefusalLoss),
+        };
         _history.Add(report);
         progress?.Report(report);
+    }
+
+    /// <summary>λ of the last step; NaN without a penalty.</summary>
+    public double PenaltyWeight()
+    {
+        if (controller is null) return penalty is null ? double.NaN : options.PenaltyWeight;
+        using var scope = NewDisposeScope();
+        return Read(controller.Weight());
     }
 
     /// <summary>Share of the update in the anchored subspace; NaN when it is not asked for.</summary>

@@ -54,6 +54,17 @@ public sealed record TrainingOptions
     /// </summary>
     public double PenaltyWeight { get; init; } = 1;
 
+    /// <summary>
+    /// Nats per token by which the mean cross-entropy of held-out refusals may rise above where it was when the run began,
+    /// positive; 0.003 is a good first choice. When set, λ is found on the way, from <see cref="PenaltyWeight"/>: it rises
+    /// fast while the refusals (<see cref="FineTuner.HeldOutRefusals"/>) are less likely than that, and falls slowly, at
+    /// most to a third over the run, while they are more likely. Start high. Null: λ is fixed.
+    /// </summary>
+    public double? RefusalTolerance { get; init; }
+
+    /// <summary>Optimizer steps between two looks at the held-out refusals, at least 1; each costs a forward pass over them. Null: 32 looks a run.</summary>
+    public int? RefusalCheckEvery { get; init; }
+
     /// <summary>Whether each epoch goes over the examples in a new random order; otherwise they stay in the order given.</summary>
     public bool Shuffle { get; init; } = true;
 
@@ -96,6 +107,7 @@ public sealed record TrainingOptions
         AtLeastOne(ReportEvery, nameof(ReportEvery));
         AtLeastOne(EarlyStoppingPatience, nameof(EarlyStoppingPatience));
         AtLeastOne(CheckpointEvery, nameof(CheckpointEvery));
+        AtLeastOne(RefusalCheckEvery, nameof(RefusalCheckEvery));
         Require(LearningRate > 0, LearningRate, nameof(LearningRate), "a positive number");
         Require(EpochDecay is > 0 and <= 1, EpochDecay, nameof(EpochDecay), "in (0, 1]");
         Require(WarmupRatio is >= 0 and < 1, WarmupRatio, nameof(WarmupRatio), "in [0, 1)");
@@ -105,6 +117,8 @@ public sealed record TrainingOptions
         Require(Epsilon > 0, Epsilon, nameof(Epsilon), "a positive number");
         Require(MaxGradientNorm is null or > 0, MaxGradientNorm ?? 0, nameof(MaxGradientNorm), "a positive number, or null");
         Require(PenaltyWeight >= 0, PenaltyWeight, nameof(PenaltyWeight), "λ, a number of at least 0");
+        Require(RefusalTolerance is null or > 0, RefusalTolerance ?? 0, nameof(RefusalTolerance), "a positive number, or null");
+        Require(RefusalTolerance is null || PenaltyWeight > 0, PenaltyWeight, nameof(PenaltyWeight), "positive where RefusalTolerance lets it change");
         if (!Enum.IsDefined(Schedule)) throw new ArgumentOutOfRangeException(nameof(Schedule), Schedule, "Schedule must be one of " + string.Join(", ", Enum.GetNames<LearningRateSchedule>()) + ".");
         if (CheckpointEvery is not null && CheckpointFolder is null) throw new ArgumentException("CheckpointEvery needs CheckpointFolder.", nameof(CheckpointEvery));
         if (Resume && CheckpointFolder is null) throw new ArgumentException("Resume needs CheckpointFolder.", nameof(Resume));

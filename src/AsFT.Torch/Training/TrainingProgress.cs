@@ -13,7 +13,14 @@ namespace AsFT.Torch.Training;
 /// <param name="Remaining">Time left, estimated.</param>
 /// <param name="ValidationLoss">Mean cross-entropy on the validation examples, when they were just measured; else null.</param>
 public sealed record TrainingProgress(int Step, int TotalSteps, double Epoch, double CrossEntropy, double Penalty, double AnchoredShare,
-    double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, double? ValidationLoss);
+    double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, double? ValidationLoss)
+{
+    /// <summary>λ of the last step; NaN without a penalty.</summary>
+    public double PenaltyWeight { get; init; } = double.NaN;
+
+    /// <summary>Nats per token by which held-out refusals were less likely at the last look than when the run began; NaN without <see cref="TrainingOptions.RefusalTolerance"/>.</summary>
+    public double RefusalLoss { get; init; } = double.NaN;
+}
 
 /// <summary>What a run came to.</summary>
 public sealed record TrainingResult
@@ -29,6 +36,12 @@ public sealed record TrainingResult
 
     /// <summary>Σ‖(I − C)BA‖²_F of the final adapter, not multiplied by λ; 0 without a penalty.</summary>
     public required double Penalty { get; init; }
+
+    /// <summary>λ at the end; NaN without a penalty.</summary>
+    public double PenaltyWeight { get; init; } = double.NaN;
+
+    /// <summary>Nats per token by which held-out refusals are less likely than when the run began; NaN without <see cref="TrainingOptions.RefusalTolerance"/>.</summary>
+    public double RefusalLoss { get; init; } = double.NaN;
 
     /// <summary>Share of the final update that lies in the anchored subspace, in [0, 1]; NaN when it is not measured.</summary>
     public required double AnchoredShare { get; init; }

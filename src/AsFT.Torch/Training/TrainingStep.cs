@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Training;
 
 /// <summary>One optimizer step: cross-entropy and its gradient over all micro-batches, then the penalty's, then the update.</summary>
-internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapter, AlignmentPenalty? penalty, FlatParameters parameters, AdamW optimizer, TrainingOptions options)
+internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapter, AlignmentPenalty? penalty, FlatParameters parameters, AdamW optimizer, TrainingOptions options, PenaltyController? controller = null)
 {
     // Asked once: walking the modules costs more than the rest of a small step.
     private readonly int _firstTrained = options.ActivationCheckpointing ? RecomputedPass.FirstTrained(model.Decoder) : 0;
@@ -46,6 +46,7 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         crossEntropy.div_(count);
 
         var penaltyValue = penalty is null ? null
+            : controller is not null ? penalty.AccumulateGradients(controller.Weight())
             : options.PenaltyWeight > 0 ? penalty.AccumulateGradients(options.PenaltyWeight)
             : measureAll ? penalty.Evaluate() : null;
 

@@ -38,6 +38,7 @@ public sealed class AlignmentPenaltyMemoryTests
     [Theory]
     [InlineData(AlignmentProjection.Reference, 64)]
     [InlineData(AlignmentProjection.Subspace, 64)]
+    [InlineData(AlignmentProjection.Guard, 64)]
     [InlineData(AlignmentProjection.Flattened, Size)]
     [InlineData(AlignmentProjection.None, Size)]
     public void A_step_allocates_nothing_of_the_weight_matrix_size(AlignmentProjection projection, long inFeatures)

@@ -39,7 +39,7 @@ public sealed class AlignmentPenaltyTests : IDisposable
             ];
             var matrices = layers.ToDictionary(layer => layer.Name, layer => Matrix(layer, generator));
             using var direction = AlignmentDirection.FromTensors(matrices);
-            using var penalty = new AlignmentPenalty(direction, layers, new() { Projection = projection, SubspaceRank = rank, IncludeLoraScale = includeScale });
+            using var penalty = new AlignmentPenalty(direction, layers, new() { Projection = projection, SubspaceRank = rank, GuardPower = rank % 4 + 1, IncludeLoraScale = includeScale });
 
             var value = penalty.AccumulateGradients(0.7);
 
@@ -100,6 +100,32 @@ public sealed class AlignmentPenaltyTests : IDisposable
         Assert.Equal(1, penalty.AnchoredShare().item<double>(), 1e-12);
         Assert.Equal(orthogonal.B.mm(orthogonal.A).square().sum().item<double>(), opposite.Evaluate().item<double>(), 1e-9);
         Assert.Equal(0, opposite.AnchoredShare().item<double>(), 1e-12);
+    }
+
+    [Theory]
+    [InlineData(12, 9)]
+    [InlineData(30, 4)]
+    public void Guard_holds_what_alignment_wrote_and_nothing_else(long outFeatures, long inFeatures)
+    {
+        var generator = new Generator(6);
+        // Of rank 3, so that most outputs were never written.
+        var matrix = randn(outFeatures, 3, ScalarType.Float64, generator: generator).mm(randn(3, inFeatures, ScalarType.Float64, generator: generator));
+        var written = linalg.svd(matrix, fullMatrices: false).U.narrow(1, 0, 3);
+        var b = randn(outFeatures, 2, ScalarType.Float64, generator: generator);
+        var a = randn(2, inFeatures, ScalarType.Float64, generator: generator);
+        double Of(Tensor left, Tensor direction)
+        {
+            using var built = AlignmentDirection.FromTensors(new Dictionary<string, Tensor> { ["a"] = direction });
+            using var penalty = new AlignmentPenalty(built, [TestLayers.Create("a", a, left)], new() { Projection = AlignmentProjection.Guard });
+            return penalty.Evaluate().item<double>();
+        }
+        Assert.InRange(Of(b - written.mm(written.t().mm(b)), matrix), 0, 1e-9);
+        Assert.Equal(Of(b, matrix), Of(b, matrix * -1000), 1e-9 * Of(b, matrix));
+        Assert.Equal(Of(b, matrix), Of(written.mm(written.t().mm(b)), matrix), 1e-9 * Of(b, matrix));
+        // Where alignment wrote to every output alike, it is the isotropic penalty.
+        var even = linalg.svd(randn(inFeatures, inFeatures, ScalarType.Float64, generator: generator)).U;
+        using var isotropic = new AlignmentPenalty(null, [TestLayers.Create("a", a, b.narrow(0, 0, inFeatures))], new() { Projection = AlignmentProjection.None });
+        Assert.Equal(isotropic.Evaluate().item<double>(), Of(b.narrow(0, 0, inFeatures), even), 1e-9);
     }
 
     [Theory]
@@ -209,6 +235,11 @@ public sealed class AlignmentPenaltyTests : IDisposable
     private static Tensor Dense(AlignmentProjection projection, Tensor d, Tensor update, int rank)
     {
         if (projection == AlignmentProjection.Flattened) return (update - (update * d).sum() / d.square().sum() * d).square().sum();
+        if (projection == AlignmentProjection.Guard)
+        {
+            var metric = Enumerable.Repeat(d.mm(d.t()), rank % 4 + 1).Aggregate((x, y) => x.mm(y));
+            return (metric.mm(update) * update).sum() * d.shape[0] / metric.diagonal().sum();
+        }
         var u = linalg.svd(d, fullMatrices: false).U.narrow(1, 0, rank);
         var c = projection switch
         {

@@ -43,12 +43,16 @@ internal static class SmallRun
         using var direction = AlignmentDirection.FromTensors(adapter.Layers.ToDictionary(layer => layer.Name, layer => randn(layer.Target.Weight.shape, generator: new Generator(9))));
         using var penalty = new AlignmentPenalty(direction, adapter.Layers);
         var validation = validate ? Examples(5, seed: 77) : null;
-        var result = new FineTuner(model, adapter, penalty, options).Train(Examples(11, seed: 5), validation, progress, cancellationToken);
+        var result = new FineTuner(model, adapter, penalty, options) { HeldOutRefusals = Refusals() }.Train(Examples(11, seed: 5), validation, progress, cancellationToken);
         float[] values = [.. adapter.Layers.SelectMany(layer => new[] { layer.A, layer.B }).SelectMany(p => p.detach().data<float>().ToArray())];
         return new Outcome(result, values, validation is null ? 0 : Evaluation.CrossEntropy(model, validation));
     }
 
-    private static List<TokenizedExample> Examples(int count, int seed)
+    /// <summary>What the task makes less likely: its sequences backwards.</summary>
+    public static List<TokenizedExample> Refusals() =>
+        [.. Examples(6, seed: 31).Select(example => example with { Ids = [example.Ids[0], .. example.Ids.Skip(1).Reverse()] })];
+
+    public static List<TokenizedExample> Examples(int count, int seed)
     {
         var random = new Random(seed);
         return [.. Enumerable.Range(0, count).Select(_ =>

@@ -1,0 +1,85 @@
+using AsFT.Torch.Models;
+using AsFT.Torch.Tokenization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Training;
+
+/// <summary>
+/// Finds λ during a run from what it is there for: the likelihood of refusals that are not trained on. Let e be how far
+/// their mean cross-entropy lies above where it began, t the tolerance and x = e/t − 1. At each look log λ moves by
+/// ¼·min(x, 4) where x is above 0 and by ln(3)/n·max(x, −1) below, n looks in all: up fast when refusals are in danger,
+/// down slowly, to a third over a whole run, while they are not. Falling as fast as it rises would let the run unlearn
+/// them first and pull it back too late. Where e has fallen since the last look, λ has done its work and rises no
+/// further: the weights follow it with a delay. Everything stays on the device, so nothing waits for it.
+/// </summary>
+internal sealed class PenaltyController : IDisposable
+{
+    private const double Gain = 0.25, MostRise = 4, MostDecades = 4;
+    private static readonly double FallPerRun = Math.Log(3), Decade = Math.Log(10);
+
+    private readonly CausalLanguageModel _model;
+    private readonly TrainingBatch[] _batches;
+    private readonly long _tokens;
+    private readonly double _tolerance, _logInitial, _fall;
+
+    public PenaltyController(CausalLanguageModel model, IReadOnlyList<TokenizedExample> refusals, double initialWeight, double tolerance, int looks, int batchSize)
+    {
+        (_model, _tolerance, _logInitial, _fall) = (model, tolerance, Math.Log(initialWeight), Math.Min(Gain, FallPerRun / Math.Max(1, looks)));
+        _batches = [.. Enumerable.Range(0, refusals.Count).OrderByDescending(i => refusals[i].Ids.Length).Chunk(batchSize)
+            .Select(rows => TrainingBatch.Create(refusals, rows))];
+        _tokens = _batches.Sum(batch => (long)batch.Labels.Length);
+        State = tensor(new[] { (float)_logInitial, 0f, 0f }, device: model.Placement.Device).DetachFromDisposeScope();
+    }
+
+    /// <summary>log λ, the cross-entropy at the start and that at the last look, (3) in float32; all that a resumed run needs.</summary>
+    public Tensor State { get; }
+
+    /// <summary>The mean cross-entropy at the start, a scalar.</summary>
+    public Tensor Reference => State[1];
+
+    /// <summary>By how much the refusals' mean cross-entropy had risen at the last look, a scalar.</summary>
+    public Tensor RefusalLoss => State[2] - State[1];
+
+    /// <summary>λ, a scalar.</summary>
+    public Tensor Weight() => State[0].exp();
+
+    /// <summary>Takes the model as it is for the one whose refusals are to be kept. Dropout must be off.</summary>
+    public void Start()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        State.narrow(0, 1, 2).copy_(Measure());
+    }
+
+    /// <summary>Looks at the refusals and moves λ. Dropout must be off.</summary>
+    public void Adjust()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var now = Measure();
+        var isRising = now.ge(State[2]).to(State.dtype);
+        State[2].copy_(now);
+        using Scalar tolerance = _tolerance, gain = Gain, fall = _fall, low = -1, high = MostRise, zero = 0, one = 1,
+            least = _logInitial - MostDecades * Decade, most = _logInitial + MostDecades * Decade;
+        var excess = RefusalLoss.div(tolerance).sub_(one);
+        State[0].add_(excess.clamp(zero, high).mul_(isRising), alpha: gain).add_(excess.clamp(low, zero), alpha: fall).clamp_(least, most);
+    }
+
+    /// <summary>Mean cross-entropy of the refusals, in nats per token, a scalar in float32.</summary>
+    public Tensor Measure()
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var sum = zeros([], ScalarType.Float32, _model.Placement.Device);
+        foreach (var batch in _batches)
+        {
+            using var activations = NewDisposeScope();
+            sum.add_(TrainingStep.CrossEntropy(_model, batch));
+        }
+        using Scalar count = _tokens;
+        return sum.div_(count).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose() => State.Dispose();
+}
