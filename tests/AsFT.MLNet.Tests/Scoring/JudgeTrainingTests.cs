@@ -42,7 +42,14 @@ public sealed class JudgeTrainingTests : IDisposable
     {
         var options = new TrainHarmfulnessJudgeOptions
         {
-            PretrainedModelPath = Pipelines.Base, JudgeOutputFolder = _folder.File("judge"), Device = "cpu", Epochs = 1, BatchSize = 4, MaxLength = 128, ReportEvery = 1, Rank = 2,
+            PretrainedModelPath = Pipelines.Base,
+            JudgeOutputFolder = _folder.File("judge"),
+            Device = "cpu",
+            Epochs = 1,
+            BatchSize = 4,
+            MaxLength = 128,
+            ReportEvery = 1,
+            Rank = 2,
         };
         change?.Invoke(options);
         return options;

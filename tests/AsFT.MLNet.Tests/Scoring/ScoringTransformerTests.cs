@@ -134,8 +134,14 @@ public sealed class ScoringTransformerTests : IDisposable
     {
         var options = new ScoreHarmfulnessOptions
         {
-            Judge = new RefusalMatchOptions(), PromptColumnName = "Context", ResponseColumnName = "Prompt", HarmfulScoreColumnName = "A",
-            IsHarmfulColumnName = "B", CategoryScoresColumnName = "C", IsJudgedColumnName = "D", UnparsableReasonColumnName = "E",
+            Judge = new RefusalMatchOptions(),
+            PromptColumnName = "Context",
+            ResponseColumnName = "Prompt",
+            HarmfulScoreColumnName = "A",
+            IsHarmfulColumnName = "B",
+            CategoryScoresColumnName = "C",
+            IsJudgedColumnName = "D",
+            UnparsableReasonColumnName = "E",
         };
         var estimator = _context.Transforms.ScoreHarmfulness(options);
         options.IsHarmfulColumnName = "changed";

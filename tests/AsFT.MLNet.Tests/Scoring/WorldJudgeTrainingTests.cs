@@ -36,8 +36,14 @@ public sealed class WorldJudgeTrainingTests : IDisposable
         Assert.InRange(held.Count(row => row.Label), 80, 150);
         using var judge = _context.Transforms.TrainHarmfulnessJudge(new TrainHarmfulnessJudgeOptions
         {
-            PretrainedModelPath = Path.Combine(World, "aligned"), JudgeOutputFolder = _folder.File("judge"), Device = "cpu",
-            Epochs = 2, BatchSize = 16, LearningRate = 2e-3, MaxLength = 128, Seed = 1,
+            PretrainedModelPath = Path.Combine(World, "aligned"),
+            JudgeOutputFolder = _folder.File("judge"),
+            Device = "cpu",
+            Epochs = 2,
+            BatchSize = 16,
+            LearningRate = 2e-3,
+            MaxLength = 128,
+            Seed = 1,
         }).Fit(_context.Data.LoadFromEnumerable(Rows(WorldSplit.Training, 1000, seed: 1)));
         var scored = _context.Data.CreateEnumerable<Scored>(judge.Transform(_context.Data.LoadFromEnumerable(held)), reuseRowObject: false).ToArray();
         var right = held.Zip(scored, (row, verdict) => verdict.IsJudged && row.Label == verdict.IsHarmful).ToArray();
