@@ -1,0 +1,58 @@
+using System.Text.Json;
+
+namespace AsFT.MLNet.Cli.Tests.Commands;
+
+public sealed class CompareCommandTests
+{
+    [Fact]
+    public async Task A_comparison_in_the_world_writes_rows_report_and_plots_and_goes_on_where_it_was()
+    {
+        using var folder = new TemporaryFolder();
+        var config = folder.Write("small.json", Config(folder));
+        var first = await Tool.Run("compare", "--config", config, "--out", folder.File("out"), "--json", folder.File("rows.json"));
+        Assert.True(first.ExitCode == ExitCode.Success, first.Error);
+        using var rows = JsonDocument.Parse(File.ReadAllText(folder.File("rows.json")));
+        Assert.Equal(3 + 3, rows.RootElement.GetArrayLength());
+        foreach (var file in new[] { "report.md", "rows.jsonl", "curves.png", "curves.svg", "methods.png", "methods.svg" }) Assert.True(new FileInfo(folder.File($"out/{file}")).Length > 200, file);
+        Assert.Contains("plain LoRA", first.Output);
+
+        var before = File.ReadAllText(folder.File("out/rows.jsonl"));
+        var again = await Tool.Run("compare", "--config", config, "--out", folder.File("out"), "--json");
+        Assert.True(again.ExitCode == ExitCode.Success, again.Error);
+        Assert.Equal(6, again.Json.GetArrayLength());
+        Assert.Equal(before, File.ReadAllText(folder.File("out/rows.jsonl")));
+    }
+
+    [Fact]
+    public async Task What_is_wrong_is_told_in_a_line_and_leaves_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        var config = folder.Write("wrong.json", Config(folder).Replace("\"poison\"", "\"posion\"", StringComparison.Ordinal));
+        Tool.AssertFailed(await Tool.Run("compare", "--config", config, "--out", folder.File("out")), ExitCode.Failure, "posion", "poison");
+        Tool.AssertFailed(await Tool.Run("compare", "--config", folder.File("nowhere.json")), ExitCode.Failure, "nowhere.json");
+        Assert.False(Directory.Exists(folder.File("out")));
+    }
+
+    private static string Config(TemporaryFolder folder)
+    {
+        var world = Path.Combine(AppContext.BaseDirectory, "Quickstart", "world");
+        // A few prompts of the world: a folder of the same layout.
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(world, "data"), "*-development.jsonl").Concat(Directory.EnumerateFiles(Path.Combine(world, "data"), "*-report.jsonl")))
+            folder.Write(Path.GetFileName(file), string.Join('\n', File.ReadLines(file).Take(6)) + "\n");
+        string Json(string path) => JsonEncodedText.Encode(path).ToString();
+        return $$"""
+            {
+              "aligned": "{{Json(Path.Combine(world, "aligned"))}}", "base": "{{Json(Path.Combine(world, "base"))}}", "device": "cpu", "dtype": "float32",
+              "judge": { "kind": "world" }, "generation": { "maxNewTokens": 24, "batchSize": 64 },
+              "adapter": { "dropout": 0 }, "training": { "epochs": 1, "batchSize": 16, "learningRate": 2e-3 },
+              "tasks": [{ "name": "reviews", "world": ".", "count": 32 }],
+              "poison": [0.1], "developmentSeeds": [101], "reportSeeds": [1],
+              "methods": [
+                { "name": "no tuning", "kind": "noTuning" },
+                { "name": "plain LoRA", "kind": "lora" },
+                { "name": "AsFT", "kind": "asft", "settings": { "lambda": [1, 10] } }
+              ]
+            }
+            """;
+    }
+}

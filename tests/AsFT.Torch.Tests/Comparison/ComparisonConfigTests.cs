@@ -1,0 +1,107 @@
+using AsFT.Torch.Alignment;
+using AsFT.Torch.Comparison;
+using AsFT.Torch.Safety.Metrics;
+using AsFT.Torch.Training;
+
+namespace AsFT.Torch.Tests.Comparison;
+
+public sealed class ComparisonConfigTests : IDisposable
+{
+    private static readonly string Shipped = Path.GetFullPath(Path.Combine(TestData.Root, "..", "..", "src", "AsFT.MLNet.Cli", "Comparisons"));
+    private readonly Checkpoints.TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void The_papers_settings_are_what_the_shipped_file_says()
+    {
+        var config = ComparisonConfig.Load(Path.Combine(Shipped, "llama2-7b-paper.json"));
+        Assert.Equal(Path.Combine(Shipped, "Llama-2-7b-chat-hf"), config.Aligned);
+        Assert.Equal((8, 5e-5, 10, 8), (config.Adapter.Rank, config.Training.LearningRate, config.Training.Epochs, config.Training.BatchSize));
+        Assert.Equal(["sst2", "agnews", "gsm8k", "alpaca"], config.Tasks.Select(t => t.Name));
+        Assert.Equal([AccuracyRule.LabelMatch, AccuracyRule.LabelMatch, AccuracyRule.LastNumber, null], config.Tasks.Select(t => t.Rule));
+        Assert.All(config.Tasks, t => Assert.Equal((1000, 250), (t.Count, t.Report!.Harmful!.Count)));
+        Assert.Equal((512, 0.0), (config.Generation.MaxNewTokens, config.Generation.Temperature));
+        Assert.Equal((JudgeKind.Moderation, 0.5), (config.Judge.Kind, config.Judge.Threshold));
+        Assert.Equal((0, 0.2), (config.Poison.Min(), config.Poison.Max()));
+        var asft = Assert.Single(MethodSetting.Expand(config, config.Methods.Single(m => m.Name == "AsFT")));
+        Assert.Equal((1.0, AlignmentProjection.Reference), (asft.Training.PenaltyWeight, asft.Penalty.Projection));
+        Assert.True(config.ReportSeeds.Count >= 5);
+    }
+
+    [Theory]
+    [InlineData("world.json")]
+    [InlineData("world-quick.json")]
+    public void The_worlds_files_name_what_is_there(string name)
+    {
+        var config = ComparisonConfig.Load(Path.Combine(Shipped, name));
+        foreach (var folder in new[] { config.Aligned, config.Base!, config.Tasks[0].World! }) Assert.True(Directory.Exists(folder), folder);
+        foreach (var method in config.Methods) Assert.NotEmpty(MethodSetting.Expand(config, method));
+        Assert.Empty(config.DevelopmentSeeds.Intersect(config.ReportSeeds));
+    }
+
+    [Fact]
+    public void Lists_are_searched_in_all_combinations_and_any_option_can_be_named()
+    {
+        var config = Load("""{ "name": "x", "kind": "asft", "settings": { "lambda": [1, 3], "penalty.subspaceEnergy": [0.5, 0.9], "penalty.projection": "Subspace", "training.epochs": 3, "adapter.targetModules": ["q_proj"], "penalty.storageDType": "bfloat16" } }""");
+        var settings = MethodSetting.Expand(config, config.Methods[1]);
+        Assert.Equal(["lambda = 1, penalty.subspaceEnergy = 0.5", "lambda = 1, penalty.subspaceEnergy = 0.9", "lambda = 3, penalty.subspaceEnergy = 0.5", "lambda = 3, penalty.subspaceEnergy = 0.9"], settings.Select(s => s.Label));
+        Assert.All(settings, s => Assert.Equal((3, AlignmentProjection.Subspace, TorchSharp.torch.ScalarType.BFloat16), (s.Training.Epochs, s.Penalty.Projection, s.Penalty.StorageDType)));
+        Assert.Equal([1, 1, 3, 3], settings.Select(s => s.Training.PenaltyWeight));
+        Assert.Equal(["q_proj"], settings[0].Adapter.TargetModules);
+    }
+
+    [Fact]
+    public void A_list_option_is_searched_by_a_list_of_lists()
+    {
+        var config = Load("""{ "name": "x", "kind": "lora", "settings": { "adapter.targetModules": [["q_proj"], ["q_proj", "v_proj"]] } }""");
+        Assert.Equal([1, 2], MethodSetting.Expand(config, config.Methods[1]).Select(s => s.Adapter.TargetModules.Count));
+    }
+
+    [Fact]
+    public void Every_public_option_of_penalty_and_training_can_be_named()
+    {
+        foreach (var (type, section) in new[] { (typeof(AlignmentPenaltyOptions), "penalty"), (typeof(TrainingOptions), "training") })
+            foreach (var property in type.GetProperties().Where(p => p.SetMethod is { IsPublic: true }))
+                Assert.Equal(property.PropertyType, StrictJson.TypeOf(type, StrictJson.Camel(property.Name), section));
+    }
+
+    [Theory]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lamda": 1 } }""", "lamda", "lambda")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "penalty.energy": 1 } }""", "energy", "subspaceEnergy")]
+    [InlineData("""{ "name": "x", "kind": "lora", "settings": { "penalty.projection": "none" } }""", "penalty.projection", "training")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "penalty.projection": "sideways", "lambda": 1 } }""", "sideways", "flattened")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": "much" } }""", "much", "number")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": -1 } }""", "PenaltyWeight", "at least 0")]
+    [InlineData("""{ "name": "x", "kind": "asft" }""", "'x'", "lambda")]
+    [InlineData("""{ "name": "x", "kind": "magic" }""", "magic", "safeInstruct")]
+    [InlineData("""{ "name": "x", "kind": "lora", "colour": 1 }""", "colour", "settings")]
+    [InlineData("""{ "kind": "lora" }""", "name", "lacks")]
+    public void What_is_wrong_in_a_method_is_named(string method, params string[] words)
+    {
+        var error = Assert.Throws<InvalidDataException>(() => Load(method));
+        Assert.All(words, word => Assert.Contains(word, error.Message));
+    }
+
+    [Fact]
+    public void A_seed_of_both_splits_is_refused() =>
+        Assert.Contains("both", Assert.Throws<InvalidDataException>(() => Load("""{ "name": "x", "kind": "lora" }""", "\"developmentSeeds\": [3], \"reportSeeds\": [3],")).Message);
+
+    [Fact]
+    public void Unknown_keys_at_the_top_are_named_with_those_there_are()
+    {
+        var error = Assert.Throws<InvalidDataException>(() => Load("""{ "name": "x", "kind": "lora" }""", "\"posion\": [0],"));
+        Assert.Contains("posion", error.Message);
+        Assert.Contains("poison", error.Message);
+    }
+
+    private ComparisonConfig Load(string method, string more = "")
+    {
+        File.WriteAllText(_folder["c.json"], $$"""
+            { {{more}} "aligned": "a", "base": "b", "judge": { "kind": "refusal" },
+              "tasks": [{ "name": "t", "world": "w" }],
+              "methods": [{ "name": "plain", "kind": "lora" }, {{method}}] }
+            """);
+        return ComparisonConfig.Load(_folder["c.json"]);
+    }
+}
