@@ -37,7 +37,7 @@ public static class ComparisonMarkdown
         ArgumentNullException.ThrowIfNull(result);
         var lines = new List<string>();
         var best = result.BestAnchored(task, poison);
-        if (result.Lora is { } lora && (best ?? result.Anchored.FirstOrDefault()) is { } anchored)
+        if (result.Lora is { } lora && (best ?? (result.Anchored is [var only, ..] ? only : null)) is { } anchored)
         {
             var difference = result.Compare(task, poison, lora, anchored);
             lines.Add($"p = {Number(poison)}: {anchored}{(best is null ? "" : " (the anchored penalty that the development runs name)")} against plain LoRA: HS {Signed(difference.Hs)} points, FA {Signed(difference.Fa)} points.");

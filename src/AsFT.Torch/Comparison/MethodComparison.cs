@@ -85,12 +85,12 @@ public static class MethodComparison
 
         public int Total { get; set; }
 
-        public IReadOnlyList<ComparisonRow> Execute(IReadOnlyList<PlannedRun> runs)
+        public ComparisonRow[] Execute(PlannedRun[] runs)
         {
             var keys = runs.Select(run => run.Key(_common[run.Task.Name])).ToArray();
             var rows = keys.Select(_store.Find).ToArray();
-            var open = Enumerable.Range(0, runs.Count).Where(i => rows[i] is null).ToArray();
-            lock (_lock) _done += runs.Count - open.Length;
+            var open = Enumerable.Range(0, runs.Length).Where(i => rows[i] is null).ToArray();
+            lock (_lock) _done += runs.Length - open.Length;
             _progress?.Report(new(_done, Total, null));
             if (open.Length == 0) return rows!;
 

@@ -9,6 +9,9 @@ namespace AsFT.Torch.Comparison;
 /// <summary>A task's examples and prompts. The same seed draws the same training data, whatever the method.</summary>
 internal sealed class TaskData
 {
+    private static readonly string[] WorldKinds = ["hazards", "benign", "task"];
+    private static readonly WorldSplit[] WorldSplits = [WorldSplit.Development, WorldSplit.Report];
+
     private readonly ComparisonTask _task;
     private readonly Dictionary<ComparisonFile, ChatExample[]> _files = [];
 
@@ -22,7 +25,7 @@ internal sealed class TaskData
                 [ComparisonSplit.Development] = SafetyPrompts.FromWorld(world, WorldSplit.Development),
                 [ComparisonSplit.Report] = SafetyPrompts.FromWorld(world, WorldSplit.Report),
             };
-            Fingerprint = string.Join(' ', new[] { "hazards", "benign", "task" }.SelectMany(kind => new[] { WorldSplit.Development, WorldSplit.Report }
+            Fingerprint = string.Join(' ', WorldKinds.SelectMany(kind => WorldSplits
                 .Select(split => CheckpointFingerprint.Compute(Path.Combine(world, WorldFiles.Prompts(kind, split))).Sha256)));
             return;
         }
