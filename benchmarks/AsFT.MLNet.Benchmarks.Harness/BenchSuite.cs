@@ -12,6 +12,13 @@ public sealed class BenchSuite
     [
         new PenaltyBenchmark(),
         new StepBenchmark(),
+        new EpochBenchmark(),
+        new CallsBenchmark(),
+        new DirectionBenchmark(),
+        new LoadingBenchmark(),
+        new DecodingBenchmark(),
+        new TokenizingBenchmark(),
+        new GrowthBenchmark(),
     ];
 
     private readonly BenchSettings _settings;

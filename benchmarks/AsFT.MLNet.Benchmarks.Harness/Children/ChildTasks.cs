@@ -1,8 +1,12 @@
+using System.Text.Json;
+
 namespace AsFT.MLNet.Benchmarks.Harness.Children;
 
-/// <summary>What is measured in a process of its own.</summary>
+/// <summary>What is measured in a process of its own, where peak memory is the task's alone.</summary>
 public static class ChildTasks
 {
+    internal const string Direction = "direction", Loading = "loading", Training = "training";
+
     /// <summary>Runs a task.</summary>
     /// <param name="arguments">Name of the task and its arguments.</param>
     /// <returns>Its figures, as one JSON document.</returns>
@@ -10,6 +14,14 @@ public static class ChildTasks
     public static string Run(IReadOnlyList<string> arguments)
     {
         ArgumentNullException.ThrowIfNull(arguments);
-        throw new ArgumentException($"There is no task '{string.Join(' ', arguments)}'.", nameof(arguments));
+        return arguments switch
+        {
+            [Direction, var aligned, var baseline] => JsonSerializer.Serialize(DirectionTask.Run(aligned, baseline)),
+            [Loading, var folder, var device, var dtype] => JsonSerializer.Serialize(LoadingTask.Run(folder, device, dtype)),
+            _ => throw new ArgumentException($"There is no task '{string.Join(' ', arguments)}'.", nameof(arguments)),
+        };
     }
+
+    /// <summary>Reads what a task printed.</summary>
+    internal static T Read<T>(string output) => JsonSerializer.Deserialize<T>(output) ?? throw new InvalidOperationException("The process printed nothing.");
 }

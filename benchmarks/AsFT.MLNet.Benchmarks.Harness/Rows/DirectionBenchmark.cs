@@ -1,0 +1,44 @@
+using AsFT.MLNet.Benchmarks.Harness.Children;
+using AsFT.MLNet.Benchmarks.Harness.Machines;
+using AsFT.MLNet.Benchmarks.Harness.Timing;
+using AsFT.MLNet.Benchmarks.Harness.Workloads;
+
+namespace AsFT.MLNet.Benchmarks.Harness.Rows;
+
+/// <summary>The alignment direction of two checkpoints with the q_proj and v_proj of a 7B model, from disk.</summary>
+internal sealed class DirectionBenchmark : Benchmark
+{
+    private const int Width = 4096, AllLayers = 32;
+    private const double Goal = 0.7, PeakGoal = 1.5 * (1L << 30);
+
+    public override string Name => "direction";
+
+    public override string Description => "alignment direction of two 7B-shaped checkpoints on disk against reading them";
+
+    public override IEnumerable<BenchRow> Measure(BenchContext context)
+    {
+        var layers = context.Settings.Layers ?? (context.Settings.IsLong ? AllLayers : 4);
+        using var folder = new ScratchFolder(context.Settings);
+        var names = Enumerable.Range(0, layers).SelectMany(i => new[] { "q_proj", "v_proj" }.Select(part => $"model.layers.{i}.self_attn.{part}.weight"));
+        (string, long[])[] tensors = [.. names.Select(name => (name, new long[] { Width, Width }))];
+        var (aligned, baseline) = (folder.Sub("aligned"), folder.Sub("base"));
+        RandomCheckpoint.Write(aligned, tensors, seed: 1);
+        RandomCheckpoint.Write(baseline, tensors, seed: 2);
+        var figures = ChildTasks.Read<DirectionFigures>(context.RunChild(ChildTasks.Direction, aligned, baseline));
+        var timed = new Comparison([.. figures.ReadSeconds.Zip(figures.BuildSeconds, (read, build) => new[] { read, build })]);
+        yield return new BenchRow($"alignment direction, {2 * layers} × {Width}² of two checkpoints", figures.Bytes / timed.Seconds(1) / 1e9, figures.Bytes / timed.Seconds(0) / 1e9,
+            timed.Ratio(0, 1), "≥ 0.7 of sequential reading", timed.Ratio(0, 1) >= Goal, timed.Ratio(0, 1), "GB/s")
+        {
+            Spread = timed.Spread(0, 1),
+            Note = $"{timed.Rounds} rounds, files {(figures.IsCold ? "from disk" : "from the system's cache")}, {figures.Bytes / 1e6:0} MB",
+        };
+        if (!ProcessMemory.IsKnown) yield break;
+        // What is kept is one float32 matrix per layer; the rest of a 7B model's adds to it.
+        var matrix = 4.0 * Width * Width;
+        var all = figures.Peak + matrix * 2 * Math.Max(0, AllLayers - layers);
+        yield return new BenchRow($"alignment direction: peak memory of {2 * AllLayers} layers", all / (1 << 30), PeakGoal / (1 << 30), all / PeakGoal, "< 1.5 GiB", all < PeakGoal, null, "GiB")
+        {
+            Note = $"{figures.Peak / 1e6:0} MB measured with {2 * layers} layers ({figures.ResidentBefore / 1e6:0} MB of it before), of which the direction itself is {2 * layers * matrix / 1e6:0} MB",
+        };
+    }
+}
