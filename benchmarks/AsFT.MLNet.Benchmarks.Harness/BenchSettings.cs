@@ -32,8 +32,11 @@ public sealed record BenchSettings
     /// <summary>Folder for checkpoints that are written, read and deleted again; null: the system's.</summary>
     public string? ScratchFolder { get; init; }
 
-    /// <summary>Seconds that one comparison may take in all.</summary>
-    public double SecondsPerComparison => IsLong ? 60 : 6;
+    /// <summary>Seconds that one comparison goes on for, but three rounds at least; null: 60 or 6.</summary>
+    public double? Seconds { get; init; }
+
+    /// <summary>Seconds that one comparison goes on for.</summary>
+    public double SecondsPerComparison => Seconds ?? (IsLong ? 60 : 6);
 
     /// <summary>Checks every range.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; names it.</exception>
@@ -43,6 +46,7 @@ public sealed record BenchSettings
         Require(Layers is null or >= 1, Layers, nameof(Layers), "at least 1");
         Require(Batch is null or >= 1, Batch, nameof(Batch), "at least 1");
         Require(Sequence is null or >= 2, Sequence, nameof(Sequence), "at least 2");
+        Require(Seconds is null or > 0 and < double.PositiveInfinity, Seconds, nameof(Seconds), "a positive number");
         Require(Rank is >= 1 and <= 64, Rank, nameof(Rank), "in [1, 64]");
     }
 

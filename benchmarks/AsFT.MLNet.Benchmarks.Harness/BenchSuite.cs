@@ -16,6 +16,7 @@ public sealed class BenchSuite
         new CallsBenchmark(),
         new DirectionBenchmark(),
         new LoadingBenchmark(),
+        new MemoryBenchmark(),
         new DecodingBenchmark(),
         new TokenizingBenchmark(),
         new GrowthBenchmark(),

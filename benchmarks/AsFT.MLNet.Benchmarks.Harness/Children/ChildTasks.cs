@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Children;
@@ -18,9 +19,12 @@ public static class ChildTasks
         {
             [Direction, var aligned, var baseline] => JsonSerializer.Serialize(DirectionTask.Run(aligned, baseline)),
             [Loading, var folder, var device, var dtype] => JsonSerializer.Serialize(LoadingTask.Run(folder, device, dtype)),
+            [Training, var layers, var batch, var sequence, var device, var dtype] => JsonSerializer.Serialize(TrainingTask.Run(Number(layers), Number(batch), Number(sequence), device, dtype)),
             _ => throw new ArgumentException($"There is no task '{string.Join(' ', arguments)}'.", nameof(arguments)),
         };
     }
+
+    private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
     /// <summary>Reads what a task printed.</summary>
     internal static T Read<T>(string output) => JsonSerializer.Deserialize<T>(output) ?? throw new InvalidOperationException("The process printed nothing.");

@@ -37,7 +37,7 @@ public sealed record Ceilings(IReadOnlyList<GemmCeiling> Gemms, double CopyBytes
     }
 
     /// <summary>Larger than the caches of any machine this runs on.</summary>
-    internal const long CopyBytes = 512L << 20;
+    internal const long CopyBytes = 256L << 20;
 
     private static Tensor Noise(BenchSettings settings, long rows, long columns) => randn(rows, columns, ScalarType.Float32, settings.Placement.Device).to(settings.Placement.DType);
 }

@@ -24,12 +24,13 @@ internal sealed class BenchCommand : ToolCommand
     private readonly Option<int?> _batch = new("--batch") { Description = "Sequences per training step (8)" };
     private readonly Option<int?> _sequence = new("--sequence") { Description = "Tokens per sequence of the training step (256)" };
     private readonly Option<int> _rank = new("--rank") { Description = "LoRA rank", DefaultValueFactory = _ => 8 };
+    private readonly Option<double?> _seconds = new("--seconds") { Description = "Seconds per comparison, at least three rounds (6; 60 with --long)" };
     private readonly Option<string?> _scratch = new("--scratch-folder") { HelpName = "DIR", Description = "Where checkpoints are written, read and deleted again; the system's temporary folder otherwise" };
     private readonly Option<string[]?> _child = new("--child") { Hidden = true, AllowMultipleArgumentsPerToken = true };
 
     public BenchCommand() : base("bench", "Measure the engine on this machine: against the published loop, and against what the machine can do")
     {
-        foreach (var option in new Option[] { _json, _only, _long, _threads, _width, _layers, _batch, _sequence, _rank, _scratch, _child }) Options.Add(option);
+        foreach (var option in new Option[] { _json, _only, _long, _threads, _width, _layers, _batch, _sequence, _rank, _seconds, _scratch, _child }) Options.Add(option);
         _device.AddTo(this);
     }
 
@@ -70,6 +71,7 @@ internal sealed class BenchCommand : ToolCommand
         Batch = run.Get(_batch),
         Sequence = run.Get(_sequence),
         Rank = run.Get(_rank),
+        Seconds = run.Get(_seconds),
         ScratchFolder = run.Get(_scratch),
     };
 
