@@ -26,6 +26,7 @@ internal static class DirectionReader
     {
         var matrix = empty([.. left.Shape], ScalarType.Float32);
         var target = TensorMemory.Pointer(matrix);
+        TensorMemory.PreferLargePages(target, 2 * left.ByteCount);
         // Summed in the order of the blocks, so that the norm does not depend on which thread was first.
         var squares = new double[(left.ByteCount + BlockReader.BlockBytes - 1) / BlockReader.BlockBytes];
         BlockReader.ForEach(left.ByteCount, 2, (block, buffer, count) =>

@@ -114,6 +114,7 @@ public sealed class SafetensorsFile : IDisposable
         var isWidened = inFile == ScalarType.BFloat16 && result.dtype == ScalarType.Float32;
         if (result.device_type != TorchSharp.DeviceType.CPU || !(isWidened || result.dtype == inFile)) return false;
         var target = TensorMemory.Pointer(result);
+        TensorMemory.PreferLargePages(target, result.numel() * result.element_size());
         BlockReader.ForEach(entry.ByteCount, 1, (block, buffer, count) =>
         {
             var start = block * BlockReader.BlockBytes;
