@@ -1,5 +1,4 @@
 using AsFT.Torch.Adapters;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Generation.Cpu;
 using AsFT.Torch.Models;
