@@ -56,7 +56,7 @@ internal static class ComparisonPlots
                 }
         }
         if (isEmpty) return null;
-        plot.Axes.Margins(0.08, 0.05);
+        plot.Axes.Margins(0.1, 0.05);
         plot.ShowLegend(Edge.Right);
         return plot;
     }
@@ -82,7 +82,8 @@ internal static class ComparisonPlots
                     Error = double.IsFinite(moments.Deviation) ? moments.Deviation : 0,
                     ErrorSize = width * 0.4,
                     FillColor = PlotStyle.Palette[m % PlotStyle.Palette.Length].WithAlpha(m < PlotStyle.Palette.Length ? 1 : 0.5),
-                    LineWidth = 0,
+                    LineWidth = 1.2f,
+                    LineColor = PlotStyle.Ink,
                 });
             }
             if (bars.Count > 0) plot.Add.Bars(bars).LegendText = methods[m].Name;

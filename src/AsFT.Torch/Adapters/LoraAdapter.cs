@@ -1,4 +1,5 @@
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -165,7 +166,7 @@ public sealed class LoraAdapter : IDisposable
         {
             using Scalar scale = sign * layer.Scale;
             var update = layer.B.mm(layer.A).mul_(scale);
-            layer.Target.Weight.copy_(layer.Target.Weight.to(update.dtype).add(update));
+            layer.Target.Weight.copy_(layer.Target.Weight.to(update.dtype).add(update, Scalars.One));
         }
     }
 }

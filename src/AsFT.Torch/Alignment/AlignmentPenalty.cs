@@ -118,7 +118,7 @@ public sealed class AlignmentPenalty : IDisposable
             var sum = values.clamp_min_(Scalars.Zero).sum();
             using Scalar squared = scale;
             if (scale != 1) sum.mul_(squared);
-            total = total is null ? sum : total.add_(sum.to(total.dtype, total.device));
+            total = total is null ? sum : total.add_(sum.to(total.dtype, total.device), Scalars.One);
         }
         return (total ?? _empty.clone()).MoveToOuterDisposeScope();
     }

@@ -21,8 +21,8 @@ internal sealed class AnchoredSubspace(AlignmentDirection? direction, IReadOnlyL
         foreach (var (stack, anchor) in _parts)
         {
             var (part, whole) = Energies(stack, anchor);
-            inside = inside is null ? part : inside.add_(part.to(inside.dtype, inside.device));
-            all = all is null ? whole : all.add_(whole.to(all.dtype, all.device));
+            inside = inside is null ? part : inside.add_(part.to(inside.dtype, inside.device), Scalars.One);
+            all = all is null ? whole : all.add_(whole.to(all.dtype, all.device), Scalars.One);
         }
         if (all is null)
             return (layers.Count == 0 ? zeros([]) : zeros([], layers[0].A.dtype, layers[0].A.device)).MoveToOuterDisposeScope();
@@ -44,7 +44,7 @@ internal sealed class AnchoredSubspace(AlignmentDirection? direction, IReadOnlyL
         Tensor inside;
         if (options.Projection == AlignmentProjection.Flattened)
         {
-            inside = (anchor.bmm(a.transpose(1, 2).to(anchor.dtype)).to(b.dtype) * b).sum([1, 2]).square().sum();
+            inside = (anchor.bmm(a.transpose(1, 2).to(anchor.dtype)).to(b.dtype) * b).sum([1, 2]).pow(Scalars.Two).sum();
         }
         else
         {

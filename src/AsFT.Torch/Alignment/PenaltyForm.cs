@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -54,7 +55,7 @@ internal sealed class SymmetricForm(Tensor e) : QuadraticForm
 {
     protected override (Tensor Y, Tensor S) Transform(Tensor b)
     {
-        var y = e.bmm(b.to(e.dtype)).to(b.dtype).add_(b);
+        var y = e.bmm(b.to(e.dtype)).to(b.dtype).add_(b, Scalars.One);
         return (y, Transposed(b).bmm(y));
     }
 
@@ -72,7 +73,7 @@ internal sealed class FactoredForm(Tensor factor, Tensor core) : QuadraticForm
     protected override (Tensor Y, Tensor S) Transform(Tensor b)
     {
         var low = core.bmm(Transposed(factor).bmm(b.to(factor.dtype)));
-        var y = factor.bmm(low).to(b.dtype).add_(b);
+        var y = factor.bmm(low).to(b.dtype).add_(b, Scalars.One);
         return (y, Transposed(b).bmm(y));
     }
 
@@ -141,7 +142,7 @@ internal sealed class FlattenedForm(Tensor unit) : PenaltyForm
         var alongA = unit.bmm(Transposed(a).to(unit.dtype)).to(b.dtype);
         var along = Inner(alongA, b);
         var (gramA, gramB) = (a.bmm(Transposed(a)), Transposed(b).bmm(b));
-        var values = Inner(gramA, gramB) - along.square();
+        var values = Inner(gramA, gramB) - along.pow(Scalars.Two);
         if (!withGradients) return (values, null, null);
         var alongB = Transposed(b).to(unit.dtype).bmm(unit).to(a.dtype);
         var factor = along.view(-1, 1, 1);

@@ -60,7 +60,8 @@ public static class SafeLora
         using var scope = NewDisposeScope();
         var (a, b) = (layer.A, layer.B);
         var left = direction.Left.to(b.dtype, b.device);
-        var projected = left.mm(left.t().mm(b)).div_(direction.Norm);
+        using TorchSharp.Scalar norm = direction.Norm;
+        var projected = left.mm(left.t().mm(b)).div_(norm);
         // ⟨X·A, Y·A⟩ = ⟨XᵀY, A·Aᵀ⟩: no (d_out × d_in) product.
         var gram = a.mm(a.t());
         double Inner(Tensor x, Tensor y) => (x.t().mm(y) * gram).sum().to(ScalarType.Float64).item<double>();

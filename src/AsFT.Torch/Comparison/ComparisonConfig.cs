@@ -192,6 +192,9 @@ public sealed record ComparisonTask
     /// <summary>Alignment data, for Lisa; without it, the refusals.</summary>
     public ComparisonFile? Alignment { get; init; }
 
+    /// <summary>Refusals that λ is steered by where <c>training.refusalTolerance</c> is set; unlike the training data and the prompts that are measured on.</summary>
+    public ComparisonFile? HeldOutRefusals { get; init; }
+
     /// <summary>Training examples of a run, poison included.</summary>
     public int Count { get; init; } = 1000;
 
@@ -207,7 +210,7 @@ public sealed record ComparisonTask
     /// <summary>Prompts that are reported on.</summary>
     public ComparisonPrompts? Report { get; init; }
 
-    internal IEnumerable<ComparisonFile> Files => new[] { Train, Harmful, Refusals, Alignment, Development?.Harmful, Development?.Benign, Development?.Task, Report?.Harmful, Report?.Benign, Report?.Task }.OfType<ComparisonFile>();
+    internal IEnumerable<ComparisonFile> Files => new[] { Train, Harmful, Refusals, Alignment, HeldOutRefusals, Development?.Harmful, Development?.Benign, Development?.Task, Report?.Harmful, Report?.Benign, Report?.Task }.OfType<ComparisonFile>();
 
     internal void Validate()
     {
@@ -224,6 +227,7 @@ public sealed record ComparisonTask
         Harmful = Harmful?.Resolved(folder),
         Refusals = Refusals?.Resolved(folder),
         Alignment = Alignment?.Resolved(folder),
+        HeldOutRefusals = HeldOutRefusals?.Resolved(folder),
         Development = Development?.Resolved(folder),
         Report = Report?.Resolved(folder),
     };

@@ -25,6 +25,9 @@ public sealed record ComparisonRow
     /// <summary>λ; null for methods without a penalty.</summary>
     public double? Lambda { get; init; }
 
+    /// <summary>λ at the end of training, which differs where it is found on the way; null for methods without a penalty.</summary>
+    public double? FinalLambda { get; init; }
+
     /// <summary>Share of poison in the training data.</summary>
     public required double Poison { get; init; }
 

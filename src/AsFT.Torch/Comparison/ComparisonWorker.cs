@@ -74,6 +74,7 @@ internal sealed class ComparisonWorker : IDisposable
             {
                 CrossEntropy = ComparisonRow.Known(result.CrossEntropy),
                 Penalty = run.Setting.Method.Kind == MethodKind.Asft ? ComparisonRow.Known(result.Penalty) : null,
+                FinalLambda = run.Setting.Method.Kind == MethodKind.Asft ? ComparisonRow.Known(result.PenaltyWeight) : null,
                 UpdateNorm = ComparisonRow.Known(UpdateNorm(adapter)),
             });
             using var _ = no_grad();
@@ -104,7 +105,10 @@ internal sealed class ComparisonWorker : IDisposable
             case MethodKind.Asft:
                 var direction = setting.NeedsDirection ? Direction(setting.Adapter) : null;
                 using (var penalty = new AlignmentPenalty(direction, adapter.Layers, setting.Penalty))
-                    return new FineTuner(_model, adapter, penalty, options).Train(Tokenize(examples), cancellationToken: cancellationToken);
+                    return new FineTuner(_model, adapter, penalty, options)
+                    {
+                        HeldOutRefusals = options.RefusalTolerance is null ? null : Tokenize(data.HeldOutRefusals(run.Seed)),
+                    }.Train(Tokenize(examples), cancellationToken: cancellationToken);
         }
         return new FineTuner(_model, adapter, penalty: null, options).Train(Tokenize(examples), cancellationToken: cancellationToken);
     }

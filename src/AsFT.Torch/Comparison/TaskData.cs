@@ -9,6 +9,9 @@ namespace AsFT.Torch.Comparison;
 /// <summary>A task's examples and prompts. The same seed draws the same training data, whatever the method.</summary>
 internal sealed class TaskData
 {
+    // A few dozen give the mean that the controller looks at.
+    private const int HeldOutCount = 48;
+
     private static readonly string[] WorldKinds = ["hazards", "benign", "task"];
     private static readonly WorldSplit[] WorldSplits = [WorldSplit.Development, WorldSplit.Report];
 
@@ -55,6 +58,11 @@ internal sealed class TaskData
     public ChatExample[] Refusals(int count, long seed) => _task.World is not null
         ? [.. WorldData.RefusalExamples(count, unchecked((int)seed + 7_000_003))]
         : Draw(_task.Refusals, "refusals", count, new Random(unchecked((int)seed + 7_000_003)));
+
+    /// <summary>Refusals that λ is steered by where a method asks for it; never the prompts that are measured on.</summary>
+    public ChatExample[] HeldOutRefusals(long seed) => _task.World is not null
+        ? [.. WorldData.RefusalExamples(HeldOutCount, unchecked((int)seed + 11_000_027))]
+        : _task.HeldOutRefusals is { } file ? _files[file] : throw new InvalidDataException($"tasks: '{_task.Name}' has no heldOutRefusals, which training.refusalTolerance needs.");
 
     /// <summary>Alignment data: a world's own mixture of help and refusals, or the file's rows.</summary>
     public ChatExample[] Alignment(long seed)

@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
@@ -35,8 +36,8 @@ internal sealed class DecoderLayer : nn.Module
     {
         using var scope = NewDisposeScope();
         // The sums go into the branch's output, which no backward formula needs.
-        var attended = _attention.Forward(_inputNorm.forward(hidden), context).add_(hidden);
-        return _mlp.forward(_postAttentionNorm.forward(attended)).add_(attended).MoveToOuterDisposeScope();
+        var attended = _attention.Forward(_inputNorm.forward(hidden), context).add_(hidden, Scalars.One);
+        return _mlp.forward(_postAttentionNorm.forward(attended)).add_(attended, Scalars.One).MoveToOuterDisposeScope();
     }
 }
 

@@ -7,7 +7,8 @@ namespace AsFT.Torch.Runtime;
 /// that nothing refers to any more once its handle is read, and TorchSharp does not keep it alive during the native call: when
 /// a collection falls into the call, the finalizer frees the number while libtorch reads it, which ends in an exception or in
 /// another number. (37 exceptions in 637,000 calls while other threads force collections; none with scalars that are held.) So what
-/// runs every step takes scalars from here or holds its own.
+/// runs every step takes scalars from here or holds its own. Hidden ones count: <c>a + b</c>, <c>add(b)</c> and <c>add_(b)</c> of two
+/// tensors make an α = 1 within TorchSharp, <c>square()</c> an exponent; give them <see cref="One"/>, or <c>pow</c> <see cref="Two"/>.
 /// </summary>
 internal static class Scalars
 {

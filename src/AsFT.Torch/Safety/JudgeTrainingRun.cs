@@ -107,7 +107,7 @@ internal sealed class JudgeTrainingRun : IDisposable
             var labels = Labels(batch);
             var loss = SummedLoss(Logits(batch), labels) / count;
             loss.backward();
-            sum.add_(loss.detach());
+            sum.add_(loss.detach(), Scalars.One);
         }
         var norm = _parameters.Gradients.norm();
         if (_options.MaxGradientNorm is { } limit)

@@ -1,4 +1,5 @@
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using static TorchSharp.torch;
 
@@ -30,7 +31,7 @@ public static class Evaluation
             cancellationToken.ThrowIfCancellationRequested();
             using var activations = NewDisposeScope();
             var batch = TrainingBatch.Create(examples, rows);
-            sum.add_(TrainingStep.CrossEntropy(model, batch));
+            sum.add_(TrainingStep.CrossEntropy(model, batch), Scalars.One);
             count += batch.Labels.Length;
         }
         if (count == 0) throw new ArgumentException("No example has a supervised token.", nameof(examples));

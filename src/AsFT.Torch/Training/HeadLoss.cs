@@ -67,7 +67,7 @@ internal static class HeadLoss
             var target = logits.gather(1, label);
             var total = logits.exp_().sum(1, keepdim: true);
             var part = total.log().sub_(target).sum();
-            sum = sum is null ? part.MoveToOuterDisposeScope() : sum.add_(part);
+            sum = sum is null ? part.MoveToOuterDisposeScope() : sum.add_(part, Scalars.One);
             if (gradient is null) continue;
             logits.div_(total);
             logits.scatter_(1, label, logits.gather(1, label).sub_(Scalars.One));

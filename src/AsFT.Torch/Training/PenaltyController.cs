@@ -1,4 +1,5 @@
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -75,7 +76,7 @@ internal sealed class PenaltyController : IDisposable
         foreach (var batch in _batches)
         {
             using var activations = NewDisposeScope();
-            sum.add_(TrainingStep.CrossEntropy(_model, batch));
+            sum.add_(TrainingStep.CrossEntropy(_model, batch), Scalars.One);
         }
         using Scalar count = _tokens;
         return sum.div_(count).MoveToOuterDisposeScope();

@@ -39,7 +39,7 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         {
             using var activations = NewDisposeScope();
             adapter?.SeedDropout(optimizer.Steps, i);
-            crossEntropy.add_(Backward(microBatches[i]));
+            crossEntropy.add_(Backward(microBatches[i]), Scalars.One);
         }
         using Scalar count = supervised;
         parameters.Gradients.div_(count);

@@ -25,6 +25,9 @@ public sealed class MethodComparisonTests : IDisposable
         Assert.All(first.Rows, row => Assert.True(row is { Hs: >= 0 and <= 100, Fa: >= 0 and <= 100, OverRefusal: >= 0 and <= 100, Seconds: >= 0 }, row.ToString()));
         Assert.All(first.Rows.Where(r => r.Method == "AsFT"), r => Assert.True(r is { Projection: "reference", Lambda: > 0, Penalty: > 0 }));
         Assert.All(first.Rows.Where(r => r.Method == "plain"), r => Assert.True(r is { Projection: null, Lambda: null, UpdateNorm: > 0 }));
+        // λ is steered where the setting asks for it.
+        Assert.All(first.Rows.Where(r => r.Method == "AsFT"), r => Assert.Equal(r.Lambda, r.FinalLambda));
+        Assert.Contains(first.Rows, r => r.Method == "isotropic" && r.FinalLambda != r.Lambda);
         foreach (var choice in first.Choices.Where(c => c.Setting.Method.Name == "AsFT"))
             Assert.Contains(first.Report(choice.Task, choice.Poison, "AsFT"), r => r.Setting == choice.Setting.Label);
         // A larger λ keeps the update smaller: the knob does what it says.
@@ -112,7 +115,7 @@ public sealed class MethodComparisonTests : IDisposable
               "generation": { "maxNewTokens": 8, "batchSize": 8 },
               "adapter": { "rank": 2, "dropout": 0 }, "training": { "epochs": 1, "batchSize": 4, "learningRate": 0.01 },
               "tasks": [{
-                "name": "names", "train": "train.json", "harmful": "harmful.json", "refusals": "refusals.json", "count": 12,
+                "name": "names", "train": "train.json", "harmful": "harmful.json", "refusals": "refusals.json", "heldOutRefusals": "refusals.json", "count": 12,
                 "rule": "labelMatch", "labels": ["Lily", "Tom", "Ben", "Mia"],
                 "development": { "harmful": { "file": "prompts.json", "count": 4 }, "benign": { "file": "prompts.json", "count": 4 }, "task": "test.json" },
                 "report": { "harmful": { "file": "prompts.json", "skip": 4 }, "benign": { "file": "prompts.json", "skip": 4 }, "task": "test.json" }
@@ -122,7 +125,7 @@ public sealed class MethodComparisonTests : IDisposable
                 { "name": "untuned", "kind": "noTuning" },
                 { "name": "plain", "kind": "lora" },
                 { "name": "AsFT", "kind": "asft", "settings": { "lambda": [0.1, 300] } },
-                { "name": "isotropic", "kind": "asft", "settings": { "penalty.projection": "none", "lambda": 1 } },
+                { "name": "isotropic", "kind": "asft", "settings": { "penalty.projection": "none", "lambda": 1, "training.refusalTolerance": 0.01 } },
                 { "name": "Safe LoRA", "kind": "safeLora", "settings": { "safeLora.layerCount": [1, 4] } },
                 { "name": "SafeInstruct", "kind": "safeInstruct", "settings": { "safeInstruct.share": 0.5 } },
                 { "name": "Lisa", "kind": "lisa", "settings": { "lisa.alignmentSteps": 1, "lisa.taskSteps": 2 } }

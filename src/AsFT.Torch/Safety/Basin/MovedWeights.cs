@@ -2,6 +2,7 @@ using System.Globalization;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -107,7 +108,7 @@ internal sealed class MovedWeights : IDisposable
         if (beta == 0 && alpha == -1) return Baseline(index);
         using Scalar along = alpha, across = beta;
         var aligned = Wide(tensor.Aligned);
-        var value = alpha == 0 ? aligned.clone() : (aligned - Wide(Baseline(index))).mul_(along).add_(aligned);
+        var value = alpha == 0 ? aligned.clone() : (aligned - Wide(Baseline(index))).mul_(along).add_(aligned, Scalars.One);
         return beta == 0 ? value : value.add_(random!.Of(index), across);
     }
 
