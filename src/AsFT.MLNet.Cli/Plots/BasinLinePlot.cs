@@ -10,16 +10,18 @@ internal static class BasinLinePlot
     public const double LowestLogMass = -25;
 
     private const int Width = 900;
+    private static readonly Color Along = PlotStyle.Palette[0];
+    private static readonly Color Across = PlotStyle.Palette[1];
 
     /// <summary>Writes PATH.png and PATH.svg.</summary>
     public static string[] Save(BasinScan scan, string path)
     {
         var refusal = Refusal(scan);
-        if (scan.Judge is null) return BasinCanvas.Save(path, Width, 380, (refusal, new PixelRect(0, Width, 380, 0)));
+        if (scan.Judge is null) return PlotStyle.Save(path, Width, 380, (refusal, new PixelRect(0, Width, 380, 0)));
         var harmful = Harmful(scan);
         try
         {
-            return BasinCanvas.Save(path, Width, 680, (harmful, new PixelRect(0, Width, 340, 0)), (refusal, new PixelRect(0, Width, 680, 340)));
+            return PlotStyle.Save(path, Width, 680, (harmful, new PixelRect(0, Width, 340, 0)), (refusal, new PixelRect(0, Width, 680, 340)));
         }
         finally
         {
@@ -30,17 +32,17 @@ internal static class BasinLinePlot
 
     private static Plot Harmful(BasinScan scan)
     {
-        var plot = BasinCanvas.NewPlot("Harmful answers", "", "HS, % of answers");
+        var plot = PlotStyle.NewPlot("Harmful answers", "", "HS, % of answers");
         Curves(plot, scan, p => p.HarmfulScore!.Value.Percent, s => (s.HarmfulScore!.Value, s.HarmfulScoreDeviation!.Value), 0, 100);
-        Dashed(plot, scan.Alignment.Points.Select(p => p.Alpha), scan.Alignment.Points.Select(p => p.Broken!.Value.Percent), BasinCanvas.Along, "broken, along D");
-        if (scan.Random.Count > 0) Dashed(plot, scan.RandomSpread.Select(s => s.Beta), scan.RandomSpread.Select(s => s.Broken!.Value), BasinCanvas.Across, "broken, across D");
+        Dashed(plot, scan.Alignment.Points.Select(p => p.Alpha), scan.Alignment.Points.Select(p => p.Broken!.Value.Percent), Along, "broken, along D");
+        if (scan.Random.Count > 0) Dashed(plot, scan.RandomSpread.Select(s => s.Beta), scan.RandomSpread.Select(s => s.Broken!.Value), Across, "broken, across D");
         Finish(plot, scan, -4, 104);
         return plot;
     }
 
     private static Plot Refusal(BasinScan scan)
     {
-        var plot = BasinCanvas.NewPlot("Likelihood of refusing", "distance from the aligned model, in lengths of D", "log P(refusal), nats");
+        var plot = PlotStyle.NewPlot("Likelihood of refusing", "distance from the aligned model, in lengths of D", "log P(refusal), nats");
         var lowest = Curves(plot, scan, p => p.RefusalLogMass, s => (s.RefusalLogMass, s.RefusalLogMassDeviation), double.NegativeInfinity, 0);
         lowest = Math.Max(lowest, LowestLogMass);
         Finish(plot, scan, lowest * 1.06, -lowest * 0.06);
@@ -50,7 +52,7 @@ internal static class BasinLinePlot
     // Returns the lowest value drawn.
     private static double Curves(Plot plot, BasinScan scan, Func<BasinPoint, double> value, Func<BasinSpread, (double Mean, double Deviation)> spread, double floor, double ceiling)
     {
-        var along = plot.Add.Scatter(scan.Alignment.Points.Select(p => p.Alpha).ToArray(), scan.Alignment.Points.Select(value).ToArray(), BasinCanvas.Along);
+        var along = plot.Add.Scatter(scan.Alignment.Points.Select(p => p.Alpha).ToArray(), scan.Alignment.Points.Select(value).ToArray(), Along);
         (along.LineWidth, along.MarkerSize) = (2.5f, 5);
         along.LegendText = "along D";
         var lowest = scan.Alignment.Points.Min(value);
@@ -61,11 +63,11 @@ internal static class BasinLinePlot
             if (scan.Random.Count > 1)
             {
                 var band = plot.Add.FillY(x, low, high);
-                band.FillColor = BasinCanvas.Across.WithAlpha(0.18);
+                band.FillColor = Across.WithAlpha(0.18);
                 band.LineWidth = 0;
                 band.LegendText = "s.d. across D";
             }
-            var mean = plot.Add.Scatter(x, [.. all.Select(v => v.Mean)], BasinCanvas.Across);
+            var mean = plot.Add.Scatter(x, [.. all.Select(v => v.Mean)], Across);
             (mean.LineWidth, mean.MarkerSize) = (2.5f, 5);
             mean.LegendText = scan.Random.Count == 1 ? "across D (random)" : $"across D (mean of {scan.Random.Count})";
             lowest = Math.Min(lowest, low.Min());
@@ -96,11 +98,11 @@ internal static class BasinLinePlot
 
     private static void Mark(Plot plot, double x, string text)
     {
-        var line = plot.Add.VerticalLine(x, 1.5f, BasinCanvas.Ink, LinePattern.Dotted);
+        var line = plot.Add.VerticalLine(x, 1.5f, PlotStyle.Ink, LinePattern.Dotted);
         line.LabelText = text;
         line.LabelOppositeAxis = true;
         line.LabelFontSize = 13;
-        line.LabelFontColor = BasinCanvas.Ink;
+        line.LabelFontColor = PlotStyle.Ink;
         line.LabelBackgroundColor = Colors.Transparent;
         line.LabelBold = false;
     }

@@ -21,7 +21,7 @@ internal static class BasinSurfacePlot
             if (scan.Judge is not null) plots.Add(Map(surface, "Harmful answers", "HS, %", p => p.HarmfulScore!.Value.Percent, new Turbo(), new ScottPlot.Range(0, 100), [10, 50, 90]));
             var lowest = Math.Max(BasinLinePlot.LowestLogMass, surface.Points.Min(p => p.RefusalLogMass));
             plots.Add(Map(surface, "Likelihood of refusing", "log P(refusal), nats", p => p.RefusalLogMass, new Viridis(), new ScottPlot.Range(lowest, 0), Levels(lowest)));
-            return BasinCanvas.Save(path, plots.Count * Panel, Height, [.. plots.Select((plot, i) => (plot, new PixelRect(i * Panel, (i + 1) * Panel, Height, 0)))]);
+            return PlotStyle.Save(path, plots.Count * Panel, Height, [.. plots.Select((plot, i) => (plot, new PixelRect(i * Panel, (i + 1) * Panel, Height, 0)))]);
         }
         finally
         {
@@ -32,7 +32,7 @@ internal static class BasinSurfacePlot
     private static Plot Map(BasinSurface surface, string title, string unit, Func<BasinPoint, double> value, IColormap colors, ScottPlot.Range range, double[] levels)
     {
         var (coordinates, count) = (surface.Coordinates, surface.Coordinates.Count);
-        var plot = BasinCanvas.NewPlot(title, "α, along D", "β, across D (random)");
+        var plot = PlotStyle.NewPlot(title, "α, along D", "β, across D (random)");
         var (cells, grid) = (new double[count, count], new Coordinates3d[count, count]);
         for (var row = 0; row < count; row++)
             for (var column = 0; column < count; column++)
@@ -48,16 +48,19 @@ internal static class BasinSurfacePlot
         (map.Colormap, map.Position, map.ManualRange) = (colors, new CoordinateRect(low, high, low, high), range);
         // One rectangle a cell: a bitmap would be blurred by viewers of the SVG.
         map.RenderStrategy = new ScottPlot.Plottables.Heatmap.RenderStrategies.Rectangles();
-        var contours = plot.Add.ContourLines(grid);
-        contours.ContourLineLevels = levels;
+        // The levels count when the grid is handed over, so they come first.
+        var contours = new ScottPlot.Plottables.ContourLines { ContourLineLevels = levels };
+        contours.Update(grid);
         (contours.LineColor, contours.LineWidth) = (Colors.White, 1.5f);
         (contours.LabelStyle.FontSize, contours.LabelStyle.ForeColor, contours.LabelStyle.BackgroundColor) = (12, Colors.White, Colors.Black.WithAlpha(0.45));
+        plot.Add.Plottable(contours);
         var bar = plot.Add.ColorBar(map);
         bar.Label = unit;
         bar.LabelStyle.FontSize = 14;
         Mark(plot, 0, "aligned", MarkerShape.FilledCircle, low, high);
         Mark(plot, -1, "base", MarkerShape.FilledDiamond, low, high);
         plot.HideGrid();
+        plot.Axes.Left.MinimumSize = 70;
         plot.Axes.SetLimits(low, high, low, high);
         return plot;
     }
