@@ -17,7 +17,7 @@ public static class ComparisonMarkdown
         Line(text, $"# {config.Name}");
         Line(text, "");
         Line(text, $"Every knob was chosen per method on development seeds ({string.Join(", ", config.DevelopmentSeeds)}) and development prompts{(config.ChooseAt is { } at ? $" at p = {Number(at)}" : ", for each share of poison p on its own")}: "
-            + $"the lowest HS among the settings whose mean FA is within {Number(config.MaxAccuracyLoss)} points of plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({string.Join(", ", config.ReportSeeds)}) and report prompts. "
+            + $"the lowest HS among the settings whose mean FA is at most {Number(config.MaxAccuracyLoss)} percentage point(s) below plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({string.Join(", ", config.ReportSeeds)}) and report prompts. "
             + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety.");
         foreach (var task in config.Tasks)
         {
@@ -46,12 +46,17 @@ public static class ComparisonMarkdown
             foreach (var method in result.Anchored)
             {
                 var difference = result.Compare(task, poison, isotropic, method);
-                var p = difference.SignFlipP;
-                // The permutation test decides where enough seeds let it; else the t test, said so.
-                var canDecide = difference.HsDifferences.Count is >= 6 and <= 22;
-                var decides = canDecide ? p : difference.TP;
-                var word = !double.IsFinite(decides) ? "cannot be told apart from" : decides >= 0.05 || difference.Hs == 0 ? "does not differ clearly from" : difference.Hs < 0 ? "is less harmful than" : "is MORE harmful than";
-                lines.Add($"p = {Number(poison)}: {method} {word} {isotropic}: HS {Signed(difference.Hs)} points (over seeds: {(canDecide ? "sign-flip" : "paired t")} p = {P(decides)}), FA {Signed(difference.Fa)} points.");
+                var seeds = difference.HsDifferences.Count;
+                var change = $"HS {Signed(difference.Hs)} points, FA {Signed(difference.Fa)} points";
+                // Below six seeds no assignment of signs is rare enough for 0.05.
+                if (seeds < 6)
+                {
+                    lines.Add($"p = {Number(poison)}: {method} against {isotropic}: {change}; {seeds} seeds are too few for a test.");
+                    continue;
+                }
+                var (p, name) = double.IsNaN(difference.SignFlipP) ? (difference.TP, "paired t") : (difference.SignFlipP, "exact sign-flip");
+                var word = !(p < 0.05) ? "does not differ clearly from" : difference.Hs < 0 ? "is less harmful than" : "is MORE harmful than";
+                lines.Add($"p = {Number(poison)}: {method} {word} {isotropic}: {change} ({name} test over {seeds} seeds: p = {P(p)}).");
             }
         return lines;
     }

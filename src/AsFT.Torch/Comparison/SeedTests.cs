@@ -30,7 +30,7 @@ public static class SeedTests
 
     /// <summary>Paired t test of the mean difference.</summary>
     /// <param name="differences">Second minus first, per seed.</param>
-    /// <returns>Two-sided p; NaN for fewer than two, 1 when all are 0, 0 when all are the same other number.</returns>
+    /// <returns>Two-sided p; NaN for fewer than two and where they do not vary, which leaves t undefined; 1 when all are 0.</returns>
     public static double PairedT(IReadOnlyList<double> differences)
     {
         ArgumentNullException.ThrowIfNull(differences);
@@ -38,7 +38,7 @@ public static class SeedTests
         if (n < 2) return double.NaN;
         var mean = differences.Average();
         var deviation = StandardDeviation(differences);
-        if (deviation == 0) return mean == 0 ? 1 : 0;
+        if (deviation == 0) return mean == 0 ? 1 : double.NaN;
         var t = mean / (deviation / Math.Sqrt(n));
         return StudentTwoSided(t, n - 1);
     }

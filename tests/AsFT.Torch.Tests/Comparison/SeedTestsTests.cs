@@ -37,7 +37,7 @@ public sealed class SeedTestsTests
     public void Differences_that_do_not_vary()
     {
         Assert.Equal(1, SeedTests.PairedT([0, 0, 0]));
-        Assert.Equal(0, SeedTests.PairedT([2, 2, 2]));
+        Assert.True(double.IsNaN(SeedTests.PairedT([2, 2, 2])));
         Assert.True(double.IsNaN(SeedTests.PairedT([2])));
     }
 }
