@@ -9,6 +9,7 @@ namespace AsFT.MLNet.Benchmarks.Harness.Rows;
 internal sealed class DirectionBenchmark : Benchmark
 {
     private const int Width = 4096, AllLayers = 32;
+    private static readonly string[] Parts = ["q_proj", "v_proj"];
     private const double Goal = 0.7, PeakGoal = 1.5 * (1L << 30);
 
     public override string Name => "direction";
@@ -19,7 +20,7 @@ internal sealed class DirectionBenchmark : Benchmark
     {
         var layers = context.Settings.Layers ?? (context.Settings.IsLong ? AllLayers : 4);
         using var folder = new ScratchFolder(context.Settings);
-        var names = Enumerable.Range(0, layers).SelectMany(i => new[] { "q_proj", "v_proj" }.Select(part => $"model.layers.{i}.self_attn.{part}.weight"));
+        var names = Enumerable.Range(0, layers).SelectMany(i => Parts.Select(part => $"model.layers.{i}.self_attn.{part}.weight"));
         (string, long[])[] tensors = [.. names.Select(name => (name, new long[] { Width, Width }))];
         var (aligned, baseline) = (folder.Sub("aligned"), folder.Sub("base"));
         RandomCheckpoint.Write(aligned, tensors, seed: 1);

@@ -58,6 +58,7 @@ internal sealed unsafe class CudaEventClock : DeviceClock
     {
         _destroy(_start);
         _destroy(_stop);
+        base.Dispose();
     }
 
     private static void Check(int status)

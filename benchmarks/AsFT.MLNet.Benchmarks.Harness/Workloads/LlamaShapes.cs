@@ -26,19 +26,43 @@ internal static class LlamaShapes
     /// <summary>stories260K: 260 thousand weights, so small that only the cost of calling shows.</summary>
     public static ModelConfig Stories260K => new()
     {
-        VocabularySize = 512, HiddenSize = 64, IntermediateSize = 172, LayerCount = 5, HeadCount = 8, KeyValueHeadCount = 4, HeadSize = 8, MaxPositions = 512, TieWordEmbeddings = true,
+        VocabularySize = 512,
+        HiddenSize = 64,
+        IntermediateSize = 172,
+        LayerCount = 5,
+        HeadCount = 8,
+        KeyValueHeadCount = 4,
+        HeadSize = 8,
+        MaxPositions = 512,
+        TieWordEmbeddings = true,
     };
 
     /// <summary>stories110M, the shape of GPT-2 small.</summary>
     public static ModelConfig Stories110M => new()
     {
-        VocabularySize = 32_000, HiddenSize = 768, IntermediateSize = 2048, LayerCount = 12, HeadCount = 12, KeyValueHeadCount = 12, HeadSize = 64, MaxPositions = 1024, TieWordEmbeddings = true,
+        VocabularySize = 32_000,
+        HiddenSize = 768,
+        IntermediateSize = 2048,
+        LayerCount = 12,
+        HeadCount = 12,
+        KeyValueHeadCount = 12,
+        HeadSize = 64,
+        MaxPositions = 1024,
+        TieWordEmbeddings = true,
     };
 
     /// <summary>TinyLlama-1.1B; its 22 layers can be fewer.</summary>
     public static ModelConfig TinyLlama(int layers = 22) => new()
     {
-        VocabularySize = 32_000, HiddenSize = 2048, IntermediateSize = 5632, LayerCount = layers, HeadCount = 32, KeyValueHeadCount = 4, HeadSize = 64, MaxPositions = 2048, RmsNormEpsilon = 1e-5,
+        VocabularySize = 32_000,
+        HiddenSize = 2048,
+        IntermediateSize = 5632,
+        LayerCount = layers,
+        HeadCount = 32,
+        KeyValueHeadCount = 4,
+        HeadSize = 64,
+        MaxPositions = 2048,
+        RmsNormEpsilon = 1e-5,
     };
 
     /// <summary>Numbers in the weights.</summary>
