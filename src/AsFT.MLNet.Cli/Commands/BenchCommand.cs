@@ -38,7 +38,7 @@ internal sealed class BenchCommand : ToolCommand
     {
         if (run.Get(_threads) is { } threads)
         {
-            if (threads < 1) throw new ArgumentOutOfRangeException(nameof(threads), threads, "Threads must be at least 1.");
+            if (threads < 1) throw new ArgumentException("Threads must be at least 1.");
             set_num_threads(threads);
         }
         if (run.Get(_child) is { Length: > 0 } task)
