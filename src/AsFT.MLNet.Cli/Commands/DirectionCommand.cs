@@ -26,11 +26,10 @@ internal sealed class DirectionCommand : ToolCommand
         var (encoding, rank) = ReadFormat(run.Get(_format));
         var path = Path.GetFullPath(run.Get(_out));
         using var folder = new OutputFolder(Path.GetDirectoryName(path)!);
-        using var direction = Build(run, run.Get(_aligned), run.Get(_base), run.Get(_targetModules).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-        direction.Save(path, encoding, rank);
+        var made = Write(run, run.Get(_aligned), run.Get(_base), run.Get(_targetModules).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries), path, encoding, rank);
         folder.Keep();
 
-        var layers = direction.LayerNames.Select(name => new { name, norm = direction.FrobeniusNorm(name) }).ToList();
+        var layers = made.Select(layer => new { name = layer.Name, norm = layer.Norm }).ToList();
         run.Say($"{layers.Count} layers, norm of D {layers.Min(l => l.norm):0.0000} to {layers.Max(l => l.norm):0.0000}: {path} ({Sizes.Format(new FileInfo(path).Length)})");
         foreach (var layer in layers.Where(l => l.norm == 0)) run.Say($"note: both models agree in {layer.name}; nothing is protected there.");
         run.SayJson(new { output = path, bytes = new FileInfo(path).Length, layers });
@@ -45,25 +44,22 @@ internal sealed class DirectionCommand : ToolCommand
         _ => throw new ArgumentException("Format must be fp32, bf16 or rank-K with K of at least 1, such as rank-16.", nameof(format)),
     };
 
-    /// <summary>Builds a direction that carries the fingerprints of both models, and shows how far it is.</summary>
-    public static AlignmentDirection Build(ToolRun run, string alignedFolder, string baseFolder, IReadOnlyList<string> targetModules)
+    /// <summary>Writes a direction that carries the fingerprints of both models, and shows how far it is.</summary>
+    public static IReadOnlyList<AlignmentDirectionLayer> Write(ToolRun run, string alignedFolder, string baseFolder, IReadOnlyList<string> targetModules, string path,
+        AlignmentDirectionEncoding encoding = AlignmentDirectionEncoding.Full, int? rank = null)
     {
         using var aligned = ModelCheckpoint.Open(alignedFolder);
         using var baseline = ModelCheckpoint.Open(baseFolder);
         var layers = TargetModules.Select(CheckpointFit.Check(ModelConfig.Load(alignedFolder), aligned).LinearLayerNames, targetModules);
-        var direction = ProgressDisplay.Show(run, "Alignment direction", display =>
-            AlignmentDirection.Build(aligned, baseline, layers, new Forwarder(display), run.CancellationToken));
-        try
+        var format = new AlignmentDirectionFormat
         {
-            direction.AlignedFingerprint = CheckpointFingerprint.Compute(alignedFolder, run.CancellationToken).Sha256;
-            direction.BaseFingerprint = CheckpointFingerprint.Compute(baseFolder, run.CancellationToken).Sha256;
-            return direction;
-        }
-        catch
-        {
-            direction.Dispose();
-            throw;
-        }
+            Encoding = encoding,
+            Rank = rank,
+            AlignedFingerprint = CheckpointFingerprint.Compute(alignedFolder, run.CancellationToken).Sha256,
+            BaseFingerprint = CheckpointFingerprint.Compute(baseFolder, run.CancellationToken).Sha256,
+        };
+        return ProgressDisplay.Show(run, "Alignment direction", display =>
+            AlignmentDirection.BuildToFile(aligned, baseline, layers, path, format, new Forwarder(display), run.CancellationToken));
     }
 
     private sealed class Forwarder(IProgress<WorkState> display) : IProgress<AlignmentDirectionProgress>

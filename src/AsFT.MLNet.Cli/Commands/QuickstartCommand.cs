@@ -47,11 +47,9 @@ internal sealed class QuickstartCommand : ToolCommand
         using (var tuned = Pipelines.Fit(run, asft, data, null, $"AsFT, lambda = {run.Get(_lambda)}"))
         {
             rows.Add(Measure(run, "AsFT", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
-            // Nothing is written before all of it can be.
-            using var built = DirectionCommand.Build(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules);
+            DirectionCommand.Write(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules, direction);
             tuned.SaveAdapter(adapter);
             AtomicOutput.WriteFile(model, path => ml.Model.Save(tuned, data.Schema, path));
-            built.Save(direction);
             folder.Keep();
         }
         var (png, svg) = QuickstartPlot.Save(folder.Path("quickstart"), "Fine-tuned on a task with 10 % harmful examples",

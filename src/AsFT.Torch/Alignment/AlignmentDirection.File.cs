@@ -19,9 +19,9 @@ public enum AlignmentDirectionEncoding
 
 public sealed partial class AlignmentDirection
 {
-    private const string FormatKey = "format", FormatName = "asft-alignment-direction", EncodingKey = "encoding", EnergyKey = "kept_energy";
-    private const string AlignedKey = "aligned_fingerprint", BaseKey = "base_fingerprint";
-    private const string MatrixSuffix = ".direction", LeftSuffix = ".direction_left", RightSuffix = ".direction_right";
+    internal const string FormatKey = "format", FormatName = "asft-alignment-direction", EncodingKey = "encoding", EnergyKey = "kept_energy";
+    internal const string AlignedKey = "aligned_fingerprint", BaseKey = "base_fingerprint";
+    internal const string MatrixSuffix = ".direction", LeftSuffix = ".direction_left", RightSuffix = ".direction_right";
 
     /// <summary>What tells the aligned checkpoint from others, such as a hash of its files; kept in the saved file. Null: unknown.</summary>
     public string? AlignedFingerprint { get; set; }
@@ -78,49 +78,45 @@ public sealed partial class AlignmentDirection
     public void Save(string path, AlignmentDirectionEncoding encoding = AlignmentDirectionEncoding.Full, int? rank = null)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        if (!Enum.IsDefined(encoding)) throw new ArgumentOutOfRangeException(nameof(encoding), encoding, "Not an encoding.");
-        if (encoding == AlignmentDirectionEncoding.Factors ? rank is null or < 1 : rank is not null)
-            throw new ArgumentException($"A rank of at least 1 belongs to {AlignmentDirectionEncoding.Factors} and to no other encoding; found encoding {encoding} and rank {rank?.ToString() ?? "none"}.", nameof(rank));
-
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        var tensors = new List<KeyValuePair<string, Tensor>>();
-        double kept = 0, all = 0;
-        foreach (var (name, layer) in _layers)
+        var format = new AlignmentDirectionFormat { Encoding = encoding, Rank = rank, AlignedFingerprint = AlignedFingerprint, BaseFingerprint = BaseFingerprint };
+        var plans = _layers.Select(layer => new LayerPlan(layer.Key, layer.Value.OutFeatures, layer.Value.InFeatures, layer.Value.Left.dtype));
+        DirectionWriter.Write(path, [.. plans], format, KeptEnergy, writer =>
         {
-            all += layer.Norm * layer.Norm;
-            if (rank is { } k && k < Math.Min(layer.OutFeatures, layer.InFeatures))
-            {
-                var (left, right) = Truncate(layer, k);
-                tensors.Add(new(name + LeftSuffix, left));
-                tensors.Add(new(name + RightSuffix, right));
-                kept += Math.Pow(left.to(ScalarType.Float64).norm().item<double>(), 2);
-                continue;
-            }
-            kept += layer.Norm * layer.Norm;
-            tensors.Add(new(name + MatrixSuffix, encoding == AlignmentDirectionEncoding.BFloat16 ? layer.Matrix.to(ScalarType.BFloat16) : layer.Matrix));
-        }
-        var energy = KeptEnergy * (all > 0 ? Math.Min(kept / all, 1) : 1);
-        var metadata = new Dictionary<string, string>
-        {
-            [FormatKey] = FormatName,
-            [EncodingKey] = encoding.ToString(),
-            [EnergyKey] = energy.ToString("R", CultureInfo.InvariantCulture),
-        };
-        if (AlignedFingerprint is not null) metadata[AlignedKey] = AlignedFingerprint;
-        if (BaseFingerprint is not null) metadata[BaseKey] = BaseFingerprint;
-        SafetensorsWriter.Write(path, tensors, metadata);
+            foreach (var (name, layer) in _layers) writer.Add(name, layer);
+        });
     }
 
-    /// <summary>D ≈ left·rightᵀ with orthonormal right columns: U_k·U_kᵀ·D, its second factor made orthonormal by QR.</summary>
-    private static (Tensor Left, Tensor Right) Truncate(LayerDirection layer, int rank)
+    /// <summary>
+    /// Builds a direction straight into a file, layer by layer: the file is what <see cref="Build"/> and <see cref="Save"/> make,
+    /// byte for byte, and memory holds one matrix at most (a few blocks where both weights are bfloat16 and no factors are wanted).
+    /// </summary>
+    /// <param name="aligned">The aligned model.</param>
+    /// <param name="baseline">The model it was made from.</param>
+    /// <param name="layerNames">Layers wanted, as in the checkpoints without <c>.weight</c>.</param>
+    /// <param name="path">A safetensors file, written whole or not at all; an older one is replaced.</param>
+    /// <param name="format">How matrices are held, and the sources' fingerprints; null: float32, without fingerprints.</param>
+    /// <param name="progress">Told after each layer.</param>
+    /// <param name="cancellationToken">Checked before each layer.</param>
+    /// <returns>Norms, in the order of the names.</returns>
+    /// <exception cref="InvalidDataException">A checkpoint lacks a tensor, or shapes differ; names the layer.</exception>
+    /// <exception cref="ArgumentException">The encoding and the rank do not go together.</exception>
+    public static IReadOnlyList<AlignmentDirectionLayer> BuildToFile(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames, string path,
+        AlignmentDirectionFormat? format = null, IProgress<AlignmentDirectionProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var dtype = layer.Left.dtype;
-        if (layer.Norm == 0) return (zeros(layer.OutFeatures, rank, dtype), zeros(layer.InFeatures, rank, dtype));
-        using var scope = NewDisposeScope();
-        var basis = LeftSingularVectors.Leading(layer, rank, energy: 1, CPU);
-        var (right, triangle) = linalg.qr(layer.Matrix.to(ScalarType.Float64).t().mm(basis));
-        return (basis.mm(triangle.t()).to(dtype).MoveToOuterDisposeScope(), right.to(dtype).contiguous().MoveToOuterDisposeScope());
+        var names = RequireMatching(aligned, baseline, layerNames);
+        var layers = new List<AlignmentDirectionLayer>();
+        var plans = names.Select(name => (Name: name, aligned.Entries[$"{name}.weight"].Shape)).Select(layer =>
+            new LayerPlan(layer.Name, layer.Shape[0], layer.Shape[1], DirectionReader.DTypeOf(aligned, baseline, layer.Name)));
+        DirectionWriter.Write(path, [.. plans], format ?? new(), 1, writer =>
+        {
+            foreach (var name in names)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                layers.Add(new(name, writer.Add(name, aligned, baseline)));
+                progress?.Report(new(layers.Count, names.Length, name));
+            }
+        });
+        return layers;
     }
 
     private static Tensor ReadMatrix(SafetensorsFile file, string name)

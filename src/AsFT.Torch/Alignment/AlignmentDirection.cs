@@ -30,12 +30,7 @@ public sealed partial class AlignmentDirection : IDisposable
     public static AlignmentDirection Build(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames,
         IProgress<AlignmentDirectionProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(aligned);
-        ArgumentNullException.ThrowIfNull(baseline);
-        ArgumentNullException.ThrowIfNull(layerNames);
-        var names = layerNames.Distinct(StringComparer.Ordinal).ToArray();
-        // Headers tell all that can be wrong; a run over many gigabytes must not fail at its last tensor.
-        foreach (var name in names) RequireMatching(aligned, baseline, name);
+        var names = RequireMatching(aligned, baseline, layerNames);
         return Collect(names, name =>
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -104,6 +99,17 @@ public sealed partial class AlignmentDirection : IDisposable
 
     private static ScalarType Widened(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
 
+    private static string[] RequireMatching(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames)
+    {
+        ArgumentNullException.ThrowIfNull(aligned);
+        ArgumentNullException.ThrowIfNull(baseline);
+        ArgumentNullException.ThrowIfNull(layerNames);
+        var names = layerNames.Distinct(StringComparer.Ordinal).ToArray();
+        // Headers tell all that can be wrong; a run over many gigabytes must not fail at its last tensor.
+        foreach (var name in names) RequireMatching(aligned, baseline, name);
+        return names;
+    }
+
     private static void RequireMatching(ModelCheckpoint aligned, ModelCheckpoint baseline, string name)
     {
         var (left, right) = (Entry(aligned, "aligned", name), Entry(baseline, "base", name));
@@ -123,7 +129,7 @@ public sealed partial class AlignmentDirection : IDisposable
     private static string Shape(IEnumerable<long> shape) => $"({string.Join(", ", shape)})";
 }
 
-/// <summary>Progress of <see cref="AlignmentDirection.Build"/>.</summary>
+/// <summary>Progress of <see cref="AlignmentDirection.Build"/> and <see cref="AlignmentDirection.BuildToFile"/>.</summary>
 /// <param name="LayersDone">Layers finished.</param>
 /// <param name="LayerCount">Layers in all.</param>
 /// <param name="LayerName">The layer just finished.</param>

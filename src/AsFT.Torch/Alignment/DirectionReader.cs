@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using AsFT.Torch.Checkpoints;
 using static TorchSharp.torch;
 
@@ -13,31 +14,76 @@ internal static class DirectionReader
     public static LayerDirection Read(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
     {
         var name = $"{layerName}.weight";
-        var (left, right) = (aligned.Entries[name], baseline.Entries[name]);
-        if (left.DType == SafetensorsDType.BF16 && right.DType == SafetensorsDType.BF16 && left.ByteCount > 0)
-            return ReadHalves(aligned.ShardOf(name), baseline.ShardOf(name), left, right);
-        var dtype = left.DType == SafetensorsDType.F64 || right.DType == SafetensorsDType.F64 ? ScalarType.Float64 : ScalarType.Float32;
+        if (IsInBlocks(aligned, baseline, layerName)) return ReadHalves(new(aligned, baseline, name));
+        var dtype = DTypeOf(aligned, baseline, layerName);
         return new LayerDirection(aligned.Read(name, dtype).sub_(baseline.Read(name, dtype)));
     }
 
-    // The format nearly all checkpoints have: both files are read, widened, subtracted and summed up in one pass, so that
-    // D is all that is ever held.
-    private static unsafe LayerDirection ReadHalves(SafetensorsFile aligned, SafetensorsFile baseline, SafetensorsEntry left, SafetensorsEntry right)
+    /// <summary>Format of D.</summary>
+    public static ScalarType DTypeOf(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
     {
-        var matrix = empty([.. left.Shape], ScalarType.Float32);
-        var target = TensorMemory.Pointer(matrix);
-        TensorMemory.PreferLargePages(target, 2 * left.ByteCount);
-        // Summed in the order of the blocks, so that the norm does not depend on which thread was first.
-        var squares = new double[(left.ByteCount + BlockReader.BlockBytes - 1) / BlockReader.BlockBytes];
-        BlockReader.ForEach(left.ByteCount, 2, (block, buffer, count) =>
+        var name = $"{layerName}.weight";
+        return aligned.Entries[name].DType == SafetensorsDType.F64 || baseline.Entries[name].DType == SafetensorsDType.F64 ? ScalarType.Float64 : ScalarType.Float32;
+    }
+
+    /// <summary>Whether both weights have the format nearly all checkpoints have, which <see cref="ForEachBlock"/> takes.</summary>
+    public static bool IsInBlocks(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
+    {
+        var name = $"{layerName}.weight";
+        return aligned.Entries[name] is { DType: SafetensorsDType.BF16, ByteCount: > 0 } && baseline.Entries[name].DType == SafetensorsDType.BF16;
+    }
+
+    /// <summary>What is done with a stretch of D.</summary>
+    /// <param name="start">Its first number, counted through the rows of D.</param>
+    /// <param name="difference">Its numbers; may be overwritten.</param>
+    public delegate void DifferenceAction(long start, Span<float> difference);
+
+    /// <summary>Passes D in blocks, in any order, several at a time; no more of it is ever held.</summary>
+    /// <returns>‖D‖_F.</returns>
+    public static double ForEachBlock(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName, DifferenceAction action)
+    {
+        var pair = new Halves(aligned, baseline, $"{layerName}.weight");
+        // float32 is twice as large as what it is made from.
+        BlockReader.ForEach(pair.ByteCount, 4, (block, buffer, count) =>
         {
-            var start = block * BlockReader.BlockBytes;
+            var difference = MemoryMarshal.Cast<byte, float>(buffer.Slice(2 * BlockReader.BlockBytes, 2 * count));
+            pair.Subtract(block, buffer, count, difference);
+            action(block * BlockReader.BlockBytes / 2, difference);
+        });
+        return pair.Norm();
+    }
+
+    private static unsafe LayerDirection ReadHalves(Halves pair)
+    {
+        var matrix = empty(pair.Shape, ScalarType.Float32);
+        var target = TensorMemory.Pointer(matrix);
+        TensorMemory.PreferLargePages(target, 2 * pair.ByteCount);
+        BlockReader.ForEach(pair.ByteCount, 2, (block, buffer, count) =>
+            pair.Subtract(block, buffer, count, new Span<float>(target + 2 * block * BlockReader.BlockBytes, count / 2)));
+        return new LayerDirection(matrix, norm: pair.Norm());
+    }
+
+    // Both files are read, widened, subtracted and summed up in one pass.
+    private sealed class Halves(ModelCheckpoint aligned, ModelCheckpoint baseline, string name)
+    {
+        private readonly SafetensorsFile _alignedFile = aligned.ShardOf(name), _baseFile = baseline.ShardOf(name);
+        private readonly SafetensorsEntry _left = aligned.Entries[name], _right = baseline.Entries[name];
+        // Summed in the order of the blocks, so that the norm does not depend on which thread was first.
+        private readonly double[] _squares = new double[(aligned.Entries[name].ByteCount + BlockReader.BlockBytes - 1) / BlockReader.BlockBytes];
+
+        public long ByteCount => _left.ByteCount;
+
+        public long[] Shape => [.. _left.Shape];
+
+        public double Norm() => Math.Sqrt(_squares.Sum());
+
+        public void Subtract(long block, Span<byte> buffer, int count, Span<float> target)
+        {
             var first = buffer[..count];
             var second = buffer.Slice(BlockReader.BlockBytes, count);
-            aligned.ReadBytes(left, first, start);
-            baseline.ReadBytes(right, second, start);
-            squares[block] = BFloat16.Subtract(BFloat16.Of(first), BFloat16.Of(second), new Span<float>(target + 2 * start, count / 2));
-        });
-        return new LayerDirection(matrix, norm: Math.Sqrt(squares.Sum()));
+            _alignedFile.ReadBytes(_left, first, block * BlockReader.BlockBytes);
+            _baseFile.ReadBytes(_right, second, block * BlockReader.BlockBytes);
+            _squares[block] = BFloat16.Subtract(BFloat16.Of(first), BFloat16.Of(second), target);
+        }
     }
 }

@@ -21,6 +21,17 @@ internal static class BFloat16
         for (; i < source.Length; i++) target[i] = Widen(source[i]);
     }
 
+    /// <summary>Rounds to the nearest, to the even one of two; what is no number stays none.</summary>
+    /// <param name="source">Numbers.</param>
+    /// <param name="target">As many.</param>
+    public static void Narrow(ReadOnlySpan<float> source, Span<ushort> target)
+    {
+        var i = 0;
+        for (; i + Vector<ushort>.Count <= source.Length; i += Vector<ushort>.Count)
+            Vector.Narrow(Rounded(new Vector<float>(source[i..])), Rounded(new Vector<float>(source[(i + Vector<float>.Count)..]))).CopyTo(target[i..]);
+        for (; i < source.Length; i++) target[i] = (ushort)Rounded(new Vector<float>(source[i]))[0];
+    }
+
     /// <summary>left − right, in float32.</summary>
     /// <returns>The sum of the squares, in float64.</returns>
     public static double Subtract(ReadOnlySpan<ushort> left, ReadOnlySpan<ushort> right, Span<float> target)
@@ -56,6 +67,13 @@ internal static class BFloat16
     {
         Vector.Widen(halves, out var low, out var high);
         return ((low << 16).As<uint, float>(), (high << 16).As<uint, float>());
+    }
+
+    private static Vector<uint> Rounded(Vector<float> numbers)
+    {
+        var bits = numbers.As<float, uint>();
+        var rounded = (bits + new Vector<uint>(0x7FFF) + ((bits >>> 16) & Vector<uint>.One)) >>> 16;
+        return Vector.ConditionalSelect(Vector.Equals(numbers, numbers).As<int, uint>(), rounded, new Vector<uint>(0x7FC0));
     }
 
     private static float Widen(ushort half) => BitConverter.UInt32BitsToSingle((uint)half << 16);

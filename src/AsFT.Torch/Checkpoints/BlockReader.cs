@@ -18,21 +18,21 @@ internal static class BlockReader
 
     /// <summary>What is done with a block.</summary>
     /// <param name="block">Its number; it begins <paramref name="block"/> · <see cref="BlockBytes"/> behind the start.</param>
-    /// <param name="buffer">Room for <see cref="BlockBytes"/> bytes of each file.</param>
+    /// <param name="buffer">Room for as many blocks as were asked for.</param>
     /// <param name="count">Bytes of the block, of each file.</param>
     public delegate void BlockAction(long block, Span<byte> buffer, int count);
 
     /// <summary>Runs an action for every block of a stretch, in any order, several at a time.</summary>
     /// <param name="bytes">Length of the stretch.</param>
-    /// <param name="files">Files read together.</param>
+    /// <param name="room">Blocks that <see cref="BlockAction"/>'s buffer has room for: one per file, and what is made of them.</param>
     /// <param name="action">Called once a block; what it throws is thrown as it is.</param>
-    public static void ForEach(long bytes, int files, BlockAction action)
+    public static void ForEach(long bytes, int room, BlockAction action)
     {
         var blocks = (bytes + BlockBytes - 1) / BlockBytes;
         int Count(long block) => (int)Math.Min(BlockBytes, bytes - block * BlockBytes);
         try
         {
-            Parallel.For(0, blocks, Cores, () => ArrayPool<byte>.Shared.Rent(files * BlockBytes), (block, _, buffer) =>
+            Parallel.For(0, blocks, Cores, () => ArrayPool<byte>.Shared.Rent(room * BlockBytes), (block, _, buffer) =>
             {
                 action(block, buffer, Count(block));
                 return buffer;

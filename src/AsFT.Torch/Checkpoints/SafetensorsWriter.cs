@@ -33,7 +33,7 @@ public static class SafetensorsWriter
         AtomicOutput.WriteFile(path, partial =>
         {
             using var stream = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
-            stream.Write(Header(list, metadata));
+            stream.Write(Header([.. list.Select(pair => new TensorPlan(pair.Key, DTypeOf(pair.Key, pair.Value), pair.Value.shape))], metadata));
             foreach (var (_, tensor) in list) WriteData(stream, tensor);
             stream.Flush(flushToDisk: true);
         });
@@ -51,7 +51,11 @@ public static class SafetensorsWriter
             ?? throw new ArgumentException($"Tensor '{name}' is {tensor.dtype}, which the safetensors format has no name for.", nameof(tensor));
     }
 
-    private static byte[] Header(List<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata)
+    /// <summary>The bytes before the first tensor's.</summary>
+    /// <param name="tensors">What follows, in the order of the file.</param>
+    /// <param name="metadata">Texts for <c>__metadata__</c>.</param>
+    /// <param name="length">When not 0, the length of a header that this one takes the place of: it is filled up with spaces.</param>
+    internal static byte[] Header(IReadOnlyList<TensorPlan> tensors, IReadOnlyDictionary<string, string>? metadata, int length = 0)
     {
         using var memory = new MemoryStream();
         memory.Write(stackalloc byte[SafetensorsHeader.PrefixSize]);
@@ -65,22 +69,22 @@ public static class SafetensorsWriter
                 json.WriteEndObject();
             }
             var offset = 0L;
-            foreach (var (name, tensor) in tensors)
+            foreach (var tensor in tensors)
             {
-                json.WriteStartObject(name);
-                json.WriteString("dtype", DTypeOf(name, tensor).Name());
+                json.WriteStartObject(tensor.Name);
+                json.WriteString("dtype", tensor.DType.Name());
                 json.WriteStartArray("shape");
-                foreach (var size in tensor.shape) json.WriteNumberValue(size);
+                foreach (var size in tensor.Shape) json.WriteNumberValue(size);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(offset);
-                json.WriteNumberValue(offset += ByteCount(name, tensor));
+                json.WriteNumberValue(offset += tensor.ByteCount);
                 json.WriteEndArray();
                 json.WriteEndObject();
             }
             json.WriteEndObject();
         }
-        while (memory.Length % Alignment != 0) memory.WriteByte((byte)' ');
+        while (memory.Length % Alignment != 0 || memory.Length < length) memory.WriteByte((byte)' ');
         var header = memory.ToArray();
         BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - SafetensorsHeader.PrefixSize);
         return header;
@@ -99,4 +103,14 @@ public static class SafetensorsWriter
             stream.Write(onCpu.bytes);
         }
     }
+}
+
+/// <summary>A tensor that a file is going to hold.</summary>
+/// <param name="Name">Name of the tensor.</param>
+/// <param name="DType">Number format.</param>
+/// <param name="Shape">Dimensions.</param>
+internal sealed record TensorPlan(string Name, SafetensorsDType DType, IReadOnlyList<long> Shape)
+{
+    /// <summary>Bytes in the file.</summary>
+    public long ByteCount => Shape.Aggregate((long)DType.Size(), (product, size) => product * size);
 }

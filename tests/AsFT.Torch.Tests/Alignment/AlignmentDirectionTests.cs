@@ -152,6 +152,52 @@ public sealed class AlignmentDirectionTests : IDisposable
         Assert.Equal(kept / all, loaded.KeptEnergy, 1e-9);
     }
 
+    [Theory]
+    [InlineData(AlignmentDirectionEncoding.Full, null)]
+    [InlineData(AlignmentDirectionEncoding.BFloat16, null)]
+    [InlineData(AlignmentDirectionEncoding.Factors, 5)]
+    public void Built_into_a_file_it_has_the_bytes_of_one_built_and_saved(AlignmentDirectionEncoding encoding, int? rank)
+    {
+        // Several blocks and a rest that fills no vector; formats that go by libtorch; D = 0; a layer too small for its rank.
+        ScalarType[] formats = [ScalarType.BFloat16, ScalarType.Float16, ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16, ScalarType.BFloat16];
+        long[][] shapes = [[301, 1003], [20, 30], [30, 20], [9, 9], [4, 7], [11, 6]];
+        KeyValuePair<string, Tensor>[] Weights(bool isAligned) =>
+        [
+            .. shapes.Select((shape, i) => KeyValuePair.Create($"l{i}.weight", (i == 5 ? ones(shape) : randn(shape)).to(formats[isAligned ? i : i == 1 ? 0 : i]))),
+        ];
+        ModelCheckpoint.Save(Path.Combine(_folder, "a"), Weights(true), maxShardBytes: 10_000);
+        ModelCheckpoint.Save(Path.Combine(_folder, "b"), Weights(false));
+        using var aligned = ModelCheckpoint.Open(Path.Combine(_folder, "a"));
+        using var baseline = ModelCheckpoint.Open(Path.Combine(_folder, "b"));
+        string[] names = ["l3", "l0", "l1", "l2", "l4", "l5"];
+        using var direction = AlignmentDirection.Build(aligned, baseline, names);
+        (direction.AlignedFingerprint, direction.BaseFingerprint) = ("sha256:1", "sha256:2");
+        direction.Save(File("saved"), encoding, rank);
+        var steps = new List<AlignmentDirectionProgress>();
+
+        var layers = AlignmentDirection.BuildToFile(aligned, baseline, names, File("streamed"),
+            new() { Encoding = encoding, Rank = rank, AlignedFingerprint = "sha256:1", BaseFingerprint = "sha256:2" }, new Recorder(steps));
+
+        Assert.Equal(System.IO.File.ReadAllBytes(File("saved")), System.IO.File.ReadAllBytes(File("streamed")));
+        Assert.Equal(names.Select(name => new AlignmentDirectionLayer(name, direction.FrobeniusNorm(name))), layers);
+        Assert.Equal(0, layers[5].Norm);
+        Assert.Equal(names.Select((name, i) => new AlignmentDirectionProgress(i + 1, names.Length, name)), steps);
+        using var loaded = AlignmentDirection.Load(File("streamed"));
+        Assert.Equal(encoding, loaded.Encoding);
+    }
+
+    [Fact]
+    public void A_file_that_was_not_finished_is_not_there()
+    {
+        using var aligned = Checkpoint("a", ones(2, 2));
+        using var baseline = Checkpoint("b", zeros(2, 2));
+        using var narrow = Checkpoint("c", zeros(2, 1));
+        Assert.Throws<OperationCanceledException>(() => AlignmentDirection.BuildToFile(aligned, baseline, ["l"], File("x"), cancellationToken: new(canceled: true)));
+        Assert.Throws<ArgumentException>(() => AlignmentDirection.BuildToFile(aligned, baseline, ["l"], File("x"), new() { Rank = 4 }));
+        Assert.Throws<InvalidDataException>(() => AlignmentDirection.BuildToFile(aligned, narrow, ["l"], File("x")));
+        Assert.DoesNotContain(Directory.EnumerateFiles(_folder), file => file.StartsWith(File("x"), StringComparison.Ordinal));
+    }
+
     [Fact]
     public void An_encoding_and_its_rank_go_together()
     {
