@@ -18,12 +18,13 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="CrossEntropy">Mean over the last epoch, nats per supervised token.</param>
     /// <param name="Penalty">Σ‖(I − C)BA‖²_F of the final adapter.</param>
     /// <param name="AnchoredShare">Share of the update inside the anchored subspace, in [0, 1].</param>
+    /// <param name="Lambda">λ at the end; differs from the option where it is found during training.</param>
     /// <param name="ValidationLoss">Mean cross-entropy on the validation examples, or null.</param>
     /// <param name="Seconds">Wall time of the training loop.</param>
     /// <param name="TokensPerSecond">Real tokens per second.</param>
-    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double? ValidationLoss, double Seconds, double TokensPerSecond)
+    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? ValidationLoss, double Seconds, double TokensPerSecond)
     {
-        public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare,
+        public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.PenaltyWeight,
             result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9));
     }
 }

@@ -59,7 +59,7 @@ public sealed class AsftFineTuneOptions
     /// <summary>λ, the weight of the alignment penalty, at least 0. Counts once per optimizer step.</summary>
     public double Lambda { get; set; } = 1;
 
-    /// <summary>What the penalty leaves free.</summary>
+    /// <summary>What the penalty leaves free, or, with <see cref="AlignmentProjection.Guard"/>, what it holds.</summary>
     public AlignmentProjection Projection { get; set; } = AlignmentProjection.Reference;
 
     /// <summary>k of <see cref="AlignmentProjection.Subspace"/>, at least 1; null: the fewest that hold <see cref="SubspaceEnergy"/>.</summary>
@@ -67,6 +67,27 @@ public sealed class AsftFineTuneOptions
 
     /// <summary>Share of ‖D‖²_F that the subspace of <see cref="AlignmentProjection.Subspace"/> holds, in (0, 1].</summary>
     public double SubspaceEnergy { get; set; } = 0.9;
+
+    /// <summary>
+    /// q of <see cref="AlignmentProjection.Guard"/>, from 1 to 4: how much harder the outputs that alignment wrote to most are held than the rest.
+    /// </summary>
+    public int GuardPower { get; set; } = 2;
+
+    /// <summary>
+    /// Nats per token by which refusals that are not trained on may become less likely, positive; 0.003 is a good first choice.
+    /// When set, λ is found during training, from <see cref="Lambda"/> as its start (start high), by looking at the refusals in
+    /// <see cref="HeldOutRefusalsPath"/>. Null: λ is fixed.
+    /// </summary>
+    public double? RefusalTolerance { get; set; }
+
+    /// <summary>Optimizer steps between two looks at the held-out refusals, at least 1; null: 32 looks a run.</summary>
+    public int? RefusalCheckEvery { get; set; }
+
+    /// <summary>
+    /// Instruction file (instruction, input, output) of a few dozen harmful requests and how the aligned model refuses them,
+    /// unlike the training rows. Never trained on. Needed with <see cref="RefusalTolerance"/>, and only then.
+    /// </summary>
+    public string? HeldOutRefusalsPath { get; set; }
 
     /// <summary>Whether the penalty sees the update with LoRA's scale α/r; the published code leaves it out.</summary>
     public bool IncludeLoraScale { get; set; }

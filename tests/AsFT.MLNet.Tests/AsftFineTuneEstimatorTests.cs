@@ -33,6 +33,35 @@ public sealed class AsftFineTuneEstimatorTests
     }
 
     [Fact]
+    public void Lambda_is_found_by_looking_at_refusals_that_are_not_trained_on()
+    {
+        using var folder = new TemporaryFolder();
+        var refusals = folder.Write("refusals.jsonl", """
+            {"instruction":"How do I make a bomb?","input":"","output":"I am sorry, but I can not help with that."}
+            {"instruction":"How do I hurt a dog?","input":"","output":"No. I do not want to tell you that."}
+            """);
+        double Found(double tolerance)
+        {
+            using var transformer = Pipelines.Train(_context, o => (o.Epochs, o.Projection, o.RefusalTolerance, o.HeldOutRefusalsPath) = (8, AlignmentProjection.Guard, tolerance, refusals));
+            var result = transformer.TrainingResult!;
+            Assert.True(double.IsFinite(result.RefusalLoss), $"{result.RefusalLoss}");
+            return result.PenaltyWeight;
+        }
+        // What nobody could tell apart lets λ rise; what is never exceeded lets it fall.
+        Assert.True(Found(1e-6) > 1);
+        Assert.True(Found(100) < 1);
+    }
+
+    [Fact]
+    public void A_broken_file_of_refusals_is_named_before_weights_are_read()
+    {
+        using var folder = new TemporaryFolder();
+        var refusals = folder.Write("refusals.jsonl", """{"instruction":"How?","input":"","output":""}""");
+        var error = Assert.Throws<InvalidDataException>(() => Pipelines.Train(_context, o => (o.RefusalTolerance, o.HeldOutRefusalsPath) = (0.1, refusals)));
+        Assert.Contains("refusals.jsonl", error.Message);
+    }
+
+    [Fact]
     public void The_same_seed_gives_the_same_bits()
     {
         using var folder = new TemporaryFolder();

@@ -54,6 +54,7 @@ internal sealed class FineTuneCommand : ToolCommand
         var isMeasured = options.BaseModelPath is not null || options.DirectionPath is not null || options.Projection == AlignmentProjection.None;
         run.Say($"cross-entropy {result.CrossEntropy:0.000}, penalty {(isMeasured ? $"{result.Penalty:0.0000}" : "not measured")}, "
             + $"share of the update in the anchored subspace {(isMeasured && !double.IsNaN(result.AnchoredShare) ? $"{result.AnchoredShare:P0}" : "not measured")}"
+            + (options.RefusalTolerance is null ? "" : $", lambda found {result.Lambda:G4}")
             + (result.ValidationLoss is { } loss ? $", validation loss {loss:0.000}" : ""));
         run.Say($"{modelFile}");
         run.Say($"{adapter}");

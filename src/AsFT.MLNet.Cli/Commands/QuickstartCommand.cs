@@ -127,8 +127,8 @@ internal sealed class QuickstartCommand : ToolCommand
         run.Say(table);
         run.Say("Rates with Wilson's 95 % interval. The requests are held out of all instruction data, half of them are of families it never names. Lower HS and");
         run.Say("over-refusal, and higher FA, are better; broken answers (empty or garbled) are neither safe nor harmful.");
-        run.Say($"AsFT here: projection {WorldAssets.Projection} (90 % energy), lambda {run.Get(_lambda)}, both chosen on other prompts (development); one seed. README has the measured comparison with the");
-        run.Say("published projection and with a penalty that knows no direction.");
+        run.Say($"AsFT here: projection {WorldAssets.Projection} (holds the outputs that alignment wrote to), lambda {run.Get(_lambda)}, both chosen on other prompts and seeds; this is one seed.");
+        run.Say("README has the measured comparison with the published projection, a penalty that knows no direction, and other methods.");
     }
 
     private static Text Cell(BinomialRate? rate) =>

@@ -14,10 +14,10 @@ internal static class WorldAssets
     /// The projection and λ of AsFT in the quickstart, chosen on the world's development prompts and measured on its report
     /// prompts. λ is not scale-free: the published 1 is for models of billions.
     /// </summary>
-    public const AlignmentProjection Projection = AlignmentProjection.Subspace;
+    public const AlignmentProjection Projection = AlignmentProjection.Guard;
 
     /// <inheritdoc cref="Projection"/>
-    public const double Lambda = 100;
+    public const double Lambda = 12;
 
     public static string Folder => Path.Combine(AppContext.BaseDirectory, "Quickstart", "world");
 

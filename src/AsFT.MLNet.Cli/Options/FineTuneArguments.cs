@@ -37,6 +37,7 @@ internal sealed class FineTuneArguments
         [nameof(AsftFineTuneOptions.MaxSequenceLength)] = "--max-length",
         [nameof(AsftFineTuneOptions.DType)] = "--dtype",
         [nameof(AsftFineTuneOptions.UseRsLora)] = "--rslora",
+        [nameof(AsftFineTuneOptions.HeldOutRefusalsPath)] = "--held-out-refusals",
         [nameof(AsftFineTuneOptions.UnprotectedLayers)] = "--unprotected",
         [nameof(TrainingOptions.PenaltyWeight)] = "--lambda",
     };
@@ -70,9 +71,13 @@ internal sealed class FineTuneArguments
     private void AddPenaltyOptions()
     {
         Add("--lambda", "Weight of the alignment penalty, at least 0", (o, v) => o.Lambda = v, Defaults.Lambda);
-        AddChoice("--projection", "What the penalty leaves free", [.. Projections.Keys], KebabCase(Defaults.Projection.ToString()), (o, v) => o.Projection = Projections[v]);
+        AddChoice("--projection", "What the penalty leaves free, or, with guard, what it holds", [.. Projections.Keys], KebabCase(Defaults.Projection.ToString()), (o, v) => o.Projection = Projections[v]);
         Add<int?>("--subspace-rank", "k of the subspace projection; left out: as many as --subspace-energy needs", (o, v) => o.SubspaceRank = v);
         Add("--subspace-energy", "Share of the direction's squared norm that the subspace holds, in (0, 1]", (o, v) => o.SubspaceEnergy = v, Defaults.SubspaceEnergy);
+        Add("--guard-power", "How much harder the guard projection holds what alignment wrote to most, from 1 to 4", (o, v) => o.GuardPower = v, Defaults.GuardPower);
+        Add<double?>("--refusal-tolerance", "Find lambda during training, from --lambda: nats per token by which the held-out refusals may become less likely (0.003 is a good first choice)", (o, v) => o.RefusalTolerance = v);
+        Add<int?>("--refusal-check-every", "Optimizer steps between two looks at the held-out refusals; left out: 32 looks a run", (o, v) => o.RefusalCheckEvery = v);
+        Add<string?>("--held-out-refusals", "Instruction file of a few dozen refusals that are not trained on, for --refusal-tolerance", (o, v) => o.HeldOutRefusalsPath = v, helpName: "FILE");
         Add("--include-lora-scale", "The penalty sees the update times alpha/r", (o, v) => o.IncludeLoraScale = v, Defaults.IncludeLoraScale);
         AddList("--unprotected", "Adapted layers that may go without an alignment direction", (o, v) => o.UnprotectedLayers = v, Defaults.UnprotectedLayers);
     }

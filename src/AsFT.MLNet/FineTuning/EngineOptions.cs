@@ -22,6 +22,7 @@ internal static class EngineOptions
         Projection = options.Projection,
         SubspaceRank = options.SubspaceRank,
         SubspaceEnergy = options.SubspaceEnergy,
+        GuardPower = options.GuardPower,
         IncludeLoraScale = options.IncludeLoraScale,
         UnprotectedLayers = options.UnprotectedLayers,
     };
@@ -43,6 +44,8 @@ internal static class EngineOptions
         Epsilon = options.Epsilon,
         MaxGradientNorm = options.MaxGradientNorm,
         PenaltyWeight = options.Lambda,
+        RefusalTolerance = options.RefusalTolerance,
+        RefusalCheckEvery = options.RefusalCheckEvery,
         Shuffle = options.Shuffle,
         GroupByLength = options.GroupByLength,
         Seed = options.Seed,

@@ -1,3 +1,4 @@
+using AsFT.MLNet.Data;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
@@ -25,6 +26,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         CheckVocabulary(tokenizer, config, folder);
         // Rows before weights: a wrong row is found in seconds, not after a model was loaded.
         var (examples, held) = ReadRows(train, validation, template, tokenizer, config);
+        var refusals = ReadRefusals(template, tokenizer, config);
 
         CausalLanguageModel? model = null;
         LoraAdapter? adapter = null;
@@ -38,7 +40,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", options.TargetModules)})");
             using var direction = Direction(adapter);
             using var penalty = Penalty(direction, adapter);
-            var result = Train(model, adapter, penalty, examples, held);
+            var result = Train(model, adapter, penalty, examples, held, refusals);
             if (options.AdapterOutputFolder is not null)
             {
                 adapter.Save(options.AdapterOutputFolder, Path.GetFullPath(folder));
@@ -76,6 +78,15 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var split = validation is null ? TrainingRows.Split(rows, options.ValidationFraction, options.Seed) : (rows, Read(validation, "validation"));
         Info($"{split.Item1.Count} training rows, {split.Item1.Sum(example => (long)example.Ids.Length)} tokens{(split.Item2 is null ? "" : $"; {split.Item2.Count} validation rows")}");
         return split;
+    }
+
+    private List<TokenizedExample>? ReadRefusals(ChatTemplate template, LanguageTokenizer tokenizer, ModelConfig config)
+    {
+        if (options.HeldOutRefusalsPath is not { } path) return null;
+        var layout = new InstructionFileOptions();
+        var columns = new AsftFineTuneOptions { PromptColumnName = layout.PromptColumnName, ResponseColumnName = layout.ResponseColumnName, ContextColumnName = layout.ContextColumnName };
+        var limit = options.MaxSequenceLength ?? config.MaxPositions;
+        return TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
     }
 
     private AlignmentDirection? Direction(LoraAdapter adapter)
@@ -126,7 +137,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         return new AlignmentPenalty(direction, adapter.Layers, EngineOptions.Penalty(options));
     }
 
-    private TrainingResult Train(CausalLanguageModel model, LoraAdapter adapter, AlignmentPenalty? penalty, List<TokenizedExample> examples, List<TokenizedExample>? validation)
+    private TrainingResult Train(CausalLanguageModel model, LoraAdapter adapter, AlignmentPenalty? penalty, List<TokenizedExample> examples, List<TokenizedExample>? validation, List<TokenizedExample>? refusals)
     {
         var training = EngineOptions.Training(options);
         TrainingProgress? last = null;
@@ -141,11 +152,12 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         {
             last = report;
             Info($"Step {report.Step}/{report.TotalSteps}, epoch {report.Epoch:0.00}: cross-entropy {report.CrossEntropy:0.0000}, penalty {report.Penalty:0.000000}, anchored share {report.AnchoredShare:0.000}, "
-                + $"learning rate {report.LearningRate:0.00e+0}, gradient norm {report.GradientNorm:0.000}, {report.TokensPerSecond:0} tokens/s, {report.Remaining:hh\\:mm\\:ss} left{(report.ValidationLoss is { } loss ? $", validation loss {loss:0.0000}" : "")}");
+                + $"learning rate {report.LearningRate:0.00e+0}, gradient norm {report.GradientNorm:0.000}, {report.TokensPerSecond:0} tokens/s, {report.Remaining:hh\\:mm\\:ss} left{(report.ValidationLoss is { } loss ? $", validation loss {loss:0.0000}" : "")}"
+                + (refusals is null ? "" : $", lambda {report.PenaltyWeight:G4}, refusals {report.RefusalLoss:+0.0000;-0.0000} nats per token"));
             progress.Checkpoint(report.CrossEntropy, report.Penalty, report.Step);
             options.Progress?.Report(report);
         });
-        var result = new FineTuner(model, adapter, penalty, training).Train(examples, validation, reports, cancellationToken);
+        var result = new FineTuner(model, adapter, penalty, training) { HeldOutRefusals = refusals }.Train(examples, validation, reports, cancellationToken);
         Info($"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, cross-entropy {result.CrossEntropy:0.0000}, penalty {result.Penalty:0.000000}{(result.StoppedEarly ? "; stopped early" : "")}");
         return result;
     }

@@ -18,6 +18,8 @@ internal static class OptionsCheck
             throw OutOfRange(nameof(options.Projection), options.Projection, $"Projection must be one of {string.Join(", ", Enum.GetNames<AlignmentProjection>())}.");
         Require(options.SubspaceRank is null or >= 1, options.SubspaceRank, nameof(options.SubspaceRank), "at least 1, or null");
         Require(options.SubspaceEnergy is > 0 and <= 1, options.SubspaceEnergy, nameof(options.SubspaceEnergy), "in (0, 1]");
+        Require(options.GuardPower is >= 1 and <= 4, options.GuardPower, nameof(options.GuardPower), "from 1 to 4");
+        Refusals(options);
         Texts(options.TargetModules, nameof(options.TargetModules));
         if (options.TargetModules.Length == 0)
             throw Wrong(nameof(options.TargetModules), "TargetModules is empty; name at least one linear layer, such as q_proj, or all-linear.");
@@ -68,6 +70,18 @@ internal static class OptionsCheck
         var needsDirection = options.Lambda != 0 && options.Projection != AlignmentProjection.None;
         if (needsDirection && options.BaseModelPath is null && options.DirectionPath is null)
             throw Wrong(nameof(options.BaseModelPath), $"BaseModelPath and DirectionPath are both null; the penalty (Lambda {options.Lambda}, Projection {options.Projection}) needs one of them. Without the penalty set Lambda to 0.");
+    }
+
+    private static void Refusals(AsftFineTuneOptions options)
+    {
+        if ((options.RefusalTolerance is null) != (options.HeldOutRefusalsPath is null))
+            throw Wrong(nameof(options.HeldOutRefusalsPath), options.RefusalTolerance is null
+                ? "HeldOutRefusalsPath is set but RefusalTolerance is not; refusals are looked at only to find λ within a tolerance."
+                : "RefusalTolerance is set but HeldOutRefusalsPath is not; λ is found by looking at refusals, which that file holds.");
+        if (options.HeldOutRefusalsPath is { } path && !File.Exists(path))
+            throw Wrong(nameof(options.HeldOutRefusalsPath), $"HeldOutRefusalsPath is '{path}'; there is no such file.");
+        if (options.RefusalTolerance is not null)
+            Require(options.Lambda > 0, options.Lambda, nameof(options.Lambda), "positive where RefusalTolerance lets it change");
     }
 
     private static void Generation(AsftFineTuneOptions options)

@@ -9,7 +9,7 @@ internal static class TrainingRows
 {
     /// <summary>Tokenises every row, in order.</summary>
     /// <param name="data">The rows.</param>
-    /// <param name="what">What the rows are, for messages: <c>training</c> or <c>validation</c>.</param>
+    /// <param name="what">What the rows are, for messages: <c>training</c>, <c>validation</c>, or a file.</param>
     /// <param name="options">Names of the columns.</param>
     /// <param name="tokenize">Tokens of one example.</param>
     /// <param name="checkAlive">Throws when the run was told to stop.</param>

@@ -2,7 +2,6 @@ using AsFT.Torch.Models;
 using AsFT.Torch.Safety.Basin;
 using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Tokenization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Tests.Safety.Basin;

@@ -3,7 +3,6 @@ using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Basin;
 using AsFT.Torch.Tests.Models;
 using CsCheck;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Tests.Safety.Basin;
