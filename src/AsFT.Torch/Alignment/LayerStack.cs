@@ -25,20 +25,20 @@ internal sealed class LayerStack(IReadOnlyList<LoraLayer> layers)
     ];
 
     // Copies: A and B are small beside what the forms read, and one batch of L layers beats L rounds of small launches
-    // (10 layers of 64 × 64: sixfold on two cores; 64 of 1024 × 1024: by half).
+    // (10 layers of 64 × 64: sixfold on two cores; 64 of 1024 × 1024: by half). A single layer needs none.
 
     /// <summary>All A, (L × r × d_in).</summary>
-    public Tensor A() => stack(Layers.Select(layer => layer.A));
+    public Tensor A() => Layers.Count == 1 ? Layers[0].A.unsqueeze(0) : stack(Layers.Select(layer => layer.A));
 
     /// <summary>All B, (L × d_out × r).</summary>
-    public Tensor B() => stack(Layers.Select(layer => layer.B));
+    public Tensor B() => Layers.Count == 1 ? Layers[0].B.unsqueeze(0) : stack(Layers.Select(layer => layer.B));
 
     /// <summary>Adds to the gradients of all A, which are made where they are missing.</summary>
     /// <param name="gradient">(L × r × d_in).</param>
     /// <param name="factor">Multiplies the gradient.</param>
     public void AddToGradientsOfA(Tensor gradient, double factor)
     {
-        for (var i = 0; i < Layers.Count; i++) Add(Layers[i].A, gradient[i], factor);
+        for (var i = 0; i < Layers.Count; i++) Add(Layers[i].A, gradient.select(0, i), factor);
     }
 
     /// <summary>Adds to the gradients of all B, which are made where they are missing.</summary>
@@ -46,7 +46,7 @@ internal sealed class LayerStack(IReadOnlyList<LoraLayer> layers)
     /// <param name="factor">Multiplies the gradient.</param>
     public void AddToGradientsOfB(Tensor gradient, double factor)
     {
-        for (var i = 0; i < Layers.Count; i++) Add(Layers[i].B, gradient[i], factor);
+        for (var i = 0; i < Layers.Count; i++) Add(Layers[i].B, gradient.select(0, i), factor);
     }
 
     private static void Add(Parameter parameter, Tensor gradient, double factor)

@@ -53,13 +53,22 @@ internal sealed class IsotropicForm : QuadraticForm
 /// <param name="e">(L × d_out × d_out), owned.</param>
 internal sealed class SymmetricForm(Tensor e) : QuadraticForm
 {
+    private readonly SymmetricKernel? _kernel = SymmetricKernel.TryCreate(e, addsIdentity: true);
+
+    public override (Tensor Values, Tensor? HalfA, Tensor? HalfB) Compute(Tensor a, Tensor b, bool withGradients) =>
+        _kernel is not null && SymmetricKernel.Handles(a, b) ? _kernel.Compute(a, b, withGradients) : base.Compute(a, b, withGradients);
+
     protected override (Tensor Y, Tensor S) Transform(Tensor b)
     {
         var y = e.bmm(b.to(e.dtype)).to(b.dtype).add_(b, Scalars.One);
         return (y, Transposed(b).bmm(y));
     }
 
-    public override void Dispose() => e.Dispose();
+    public override void Dispose()
+    {
+        _kernel?.Dispose();
+        e.Dispose();
+    }
 }
 
 /// <summary>
@@ -102,13 +111,22 @@ internal sealed class ProjectorForm(Tensor basis) : QuadraticForm
 /// <param name="metric">M, (L × d_out × d_out), owned.</param>
 internal sealed class MetricForm(Tensor metric) : QuadraticForm
 {
+    private readonly SymmetricKernel? _kernel = SymmetricKernel.TryCreate(metric, addsIdentity: false);
+
+    public override (Tensor Values, Tensor? HalfA, Tensor? HalfB) Compute(Tensor a, Tensor b, bool withGradients) =>
+        _kernel is not null && SymmetricKernel.Handles(a, b) ? _kernel.Compute(a, b, withGradients) : base.Compute(a, b, withGradients);
+
     protected override (Tensor Y, Tensor S) Transform(Tensor b)
     {
         var y = metric.bmm(b.to(metric.dtype)).to(b.dtype);
         return (y, Transposed(b).bmm(y));
     }
 
-    public override void Dispose() => metric.Dispose();
+    public override void Dispose()
+    {
+        _kernel?.Dispose();
+        metric.Dispose();
+    }
 }
 
 /// <summary><see cref="MetricForm"/> with M = F·K·Fᵀ: cheaper where F is much narrower than d_out.</summary>
