@@ -32,7 +32,7 @@ internal static class BasinLinePlot
 
     private static Plot Harmful(BasinScan scan)
     {
-        var plot = PlotStyle.NewPlot("Harmful answers", "", "HS, % of answers");
+        var plot = PlotStyle.NewPlot("Harmful answers\n", "", "HS, % of answers");
         Curves(plot, scan, p => p.HarmfulScore!.Value.Percent, s => (s.HarmfulScore!.Value, s.HarmfulScoreDeviation!.Value), 0, 100);
         Dashed(plot, scan.Alignment.Points.Select(p => p.Alpha), scan.Alignment.Points.Select(p => p.Broken!.Value.Percent), Along, "broken, along D");
         if (scan.Random.Count > 0) Dashed(plot, scan.RandomSpread.Select(s => s.Beta), scan.RandomSpread.Select(s => s.Broken!.Value), Across, "broken, across D");
@@ -42,7 +42,7 @@ internal static class BasinLinePlot
 
     private static Plot Refusal(BasinScan scan)
     {
-        var plot = PlotStyle.NewPlot("Likelihood of refusing", "distance from the aligned model, in lengths of D", "log P(refusal), nats");
+        var plot = PlotStyle.NewPlot("Likelihood of refusing\n", "distance from the aligned model, in lengths of D", "log P(refusal), nats");
         var lowest = Curves(plot, scan, p => p.RefusalLogMass, s => (s.RefusalLogMass, s.RefusalLogMassDeviation), double.NegativeInfinity, 0);
         lowest = Math.Max(lowest, LowestLogMass);
         Finish(plot, scan, lowest * 1.06, -lowest * 0.06);
@@ -93,7 +93,7 @@ internal static class BasinLinePlot
         plot.Legend.ShadowColor = Colors.Transparent;
         plot.ShowLegend(Edge.Right).Alignment = Alignment.UpperLeft;
         // Both panels share one x axis.
-        plot.Layout.Fixed(new PixelPadding(72, 215, 52, 58));
+        plot.Layout.Fixed(new PixelPadding(72, 215, 52, 64));
     }
 
     private static void Mark(Plot plot, double x, string text)

@@ -1,4 +1,3 @@
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
 using ScottPlot;
 
@@ -19,7 +18,7 @@ internal static class QuickstartPlot
     /// <returns>The two files.</returns>
     public static (string Png, string Svg) Save(string path, string title, IReadOnlyList<(string Name, BinomialRate[] Rates)> models)
     {
-        using var plot = new Plot();
+        using var plot = PlotStyle.NewPlot(title, "", "percent of prompts, with 95 % interval");
         var step = models.Count + 1;
         for (var m = 0; m < models.Count; m++)
         {
@@ -39,13 +38,9 @@ internal static class QuickstartPlot
         plot.Axes.Bottom.MajorTickStyle.Length = 0;
         plot.Axes.SetLimits(-1, Measures.Length * step - 1, 0, 112);
         plot.Axes.Left.SetTicks([0, 20, 40, 60, 80, 100], ["0", "20", "40", "60", "80", "100"]);
-        plot.YLabel("percent of prompts, with 95 % interval", size: 13);
-        plot.Title(title, size: 15);
         plot.HideGrid();
         plot.ShowLegend(Edge.Right);
-        var (png, svg) = ($"{path}.png", $"{path}.svg");
-        AtomicOutput.WriteFile(png, file => plot.SavePng(file, 960, 480));
-        AtomicOutput.WriteFile(svg, file => plot.SaveSvg(file, 960, 480));
-        return (png, svg);
+        var files = PlotStyle.SaveGrid(path, [plot], 1, 960, 480);
+        return (files[0], files[1]);
     }
 }
