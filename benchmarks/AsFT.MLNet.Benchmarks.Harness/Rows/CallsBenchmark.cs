@@ -1,4 +1,5 @@
 using AsFT.MLNet.Benchmarks.Harness.Workloads;
+using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -35,7 +36,7 @@ internal sealed class CallsBenchmark : Benchmark
 
     private static void AddOnce(Tensor one)
     {
-        using var sum = one.add(one);
+        using var sum = one.add(one, Scalars.One);
     }
 
     /// <summary>Tensors made, and bytes allocated on this thread, per call.</summary>

@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Workloads;
@@ -12,6 +13,6 @@ internal static class PublishedPenalty
     public static Tensor Of(Tensor a, Tensor b, Tensor projection)
     {
         var update = b.mm(a);
-        return (update - projection.mm(update)).square().sum();
+        return (update - projection.mm(update)).pow(Scalars.Two).sum();
     }
 }
