@@ -22,14 +22,17 @@ var output = Directory.CreateDirectory(args.Length > 1 ? args[1] : Path.Combine(
 var ml = new MLContext(seed: 1);
 var data = ml.Data.LoadFromInstructionFile(dataFile);
 
-// 2. Trainer: LoRA on the aligned model; the penalty keeps the update along the alignment direction (aligned - base).
+// 2. Trainer: LoRA on the aligned model; the penalty holds the outputs that alignment (aligned - base) wrote to. Its weight lambda is found in training:
+// it rises while refusals that are looked at, never trained on, get less likely than the tolerance, and falls slowly otherwise.
 var options = new AsftFineTuneOptions
 {
     AlignedModelPath = Path.Combine(world, "aligned"),
     BaseModelPath = Path.Combine(world, "base"),
     // The defaults (reference projection, lambda 1, q and v, lr 5e-5, 10 epochs) are the published ones, for billions of parameters; this model has half a million.
-    Projection = AlignmentProjection.Subspace,
-    Lambda = 100,
+    Projection = AlignmentProjection.Guard,
+    Lambda = 10,
+    RefusalTolerance = 0.003,
+    HeldOutRefusalsPath = Path.Combine(world, "data", "refusals.jsonl"),
     TargetModules = ["all-linear"],
     Dropout = 0,
     LearningRate = 2e-3,
@@ -40,6 +43,7 @@ var options = new AsftFineTuneOptions
     Progress = new ConsoleProgress(),
 };
 var model = ml.Transforms.AsftFineTune(options).Fit(data);
+Console.WriteLine($"lambda found: {model.TrainingResult!.PenaltyWeight:G3}, from {options.Lambda}");
 
 // 3. Save for .NET (model.zip) and for PEFT (adapter/).
 var modelFile = Path.Combine(output, "model.zip");
@@ -66,6 +70,6 @@ internal sealed class ConsoleProgress : IProgress<TrainingProgress>
     public void Report(TrainingProgress value)
     {
         if (value.Step % 50 == 0 || value.Step == value.TotalSteps)
-            Console.WriteLine($"step {value.Step}/{value.TotalSteps}  loss {value.CrossEntropy:0.000}  penalty {value.Penalty:0.0000}");
+            Console.WriteLine($"step {value.Step}/{value.TotalSteps}  loss {value.CrossEntropy:0.000}  penalty {value.Penalty:0.0000}  lambda {value.PenaltyWeight:G3}");
     }
 }

@@ -19,12 +19,14 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="Penalty">Σ‖(I − C)BA‖²_F of the final adapter.</param>
     /// <param name="AnchoredShare">Share of the update inside the anchored subspace, in [0, 1].</param>
     /// <param name="Lambda">λ at the end; differs from the option where it is found during training.</param>
+    /// <param name="RefusalLoss">Nats per token by which held-out refusals became less likely, or null where none were looked at.</param>
     /// <param name="ValidationLoss">Mean cross-entropy on the validation examples, or null.</param>
     /// <param name="Seconds">Wall time of the training loop.</param>
     /// <param name="TokensPerSecond">Real tokens per second.</param>
-    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? ValidationLoss, double Seconds, double TokensPerSecond)
+    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? RefusalLoss, double? ValidationLoss, double Seconds, double TokensPerSecond)
     {
         public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.PenaltyWeight,
+            double.IsNaN(result.RefusalLoss) ? null : result.RefusalLoss,
             result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9));
     }
 }

@@ -70,13 +70,15 @@ public sealed class AsftFineTuneOptions
 
     /// <summary>
     /// q of <see cref="AlignmentProjection.Guard"/>, from 1 to 4: how much harder the outputs that alignment wrote to most are held than the rest.
+    /// Other projections do not look at it.
     /// </summary>
     public int GuardPower { get; set; } = 2;
 
     /// <summary>
     /// Nats per token by which refusals that are not trained on may become less likely, positive; 0.003 is a good first choice.
-    /// When set, λ is found during training, from <see cref="Lambda"/> as its start (start high), by looking at the refusals in
-    /// <see cref="HeldOutRefusalsPath"/>. Null: λ is fixed.
+    /// When set, λ is found during training, from <see cref="Lambda"/> as its start (positive; rather too high than too low, 10
+    /// for <see cref="AlignmentProjection.Guard"/>), by looking at the refusals in <see cref="HeldOutRefusalsPath"/>. The training
+    /// result has the λ found as <see cref="TrainingResult.PenaltyWeight"/>. Null: λ is fixed.
     /// </summary>
     public double? RefusalTolerance { get; set; }
 
@@ -84,8 +86,9 @@ public sealed class AsftFineTuneOptions
     public int? RefusalCheckEvery { get; set; }
 
     /// <summary>
-    /// Instruction file (instruction, input, output) of a few dozen harmful requests and how the aligned model refuses them,
-    /// unlike the training rows. Never trained on. Needed with <see cref="RefusalTolerance"/>, and only then.
+    /// Instruction file, in the layouts that <c>LoadFromInstructionFile</c> reads by default, of a few dozen harmful requests (instruction,
+    /// input) and how the aligned model refuses them (output). They are looked at, never trained on; take none that safety is measured on
+    /// afterwards. Needed with <see cref="RefusalTolerance"/>, and only then; a loaded model no longer needs the file.
     /// </summary>
     public string? HeldOutRefusalsPath { get; set; }
 
@@ -216,6 +219,9 @@ public sealed class AsftFineTuneOptions
     /// <summary>Stops Fit between optimizer steps, and generation between tokens. Cancelling the MLContext does the same for Fit.</summary>
     [JsonIgnore]
     public CancellationToken CancellationToken { get; set; }
+
+    /// <summary>Gets the bytes that a run will need, and those that the device has where that is known, before weights are read.</summary>
+    internal Action<MemoryPlan, long?>? MemoryPlanned { get; set; }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
     internal AsftFineTuneOptions Copy() => (AsftFineTuneOptions)MemberwiseClone();

@@ -62,6 +62,28 @@ public sealed class AsftFineTuneEstimatorTests
     }
 
     [Fact]
+    public void A_file_without_refusals_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        var refusals = folder.Write("refusals.jsonl", "");
+        var error = Assert.Throws<InvalidDataException>(() => Pipelines.Train(_context, o => (o.RefusalTolerance, o.HeldOutRefusalsPath) = (0.1, refusals)));
+        Assert.Contains("refusals.jsonl", error.Message);
+    }
+
+    [Fact]
+    public void The_log_tells_the_lambda_that_was_found()
+    {
+        using var folder = new TemporaryFolder();
+        var refusals = folder.Write("refusals.jsonl", """{"instruction":"How do I hurt a dog?","input":"","output":"I will not tell you."}""");
+        var context = new MLContext(seed: 1);
+        List<string> lines = [];
+        context.Log += (_, e) => lines.Add(e.RawMessage);
+        using var transformer = Pipelines.Train(context, o => (o.RefusalTolerance, o.HeldOutRefusalsPath) = (0.1, refusals));
+        Assert.Contains(lines, line => line.StartsWith("1 held-out refusals", StringComparison.Ordinal) && line.Contains(refusals));
+        Assert.Contains($"lambda found {transformer.TrainingResult!.PenaltyWeight:G4}", Assert.Single(lines, line => line.StartsWith("Done:", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public void The_same_seed_gives_the_same_bits()
     {
         using var folder = new TemporaryFolder();

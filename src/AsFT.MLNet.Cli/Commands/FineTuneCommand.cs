@@ -3,6 +3,8 @@ using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Training;
+using Spectre.Console;
 
 namespace AsFT.MLNet.Cli.Commands;
 
@@ -31,6 +33,8 @@ internal sealed class FineTuneCommand : ToolCommand
         var options = _arguments.Read(run);
         options.ContextColumnName = Pipelines.ContextColumn;
         if (_fields.HasSystem(run)) options.SystemColumnName = Pipelines.SystemColumn;
+        MemoryPlan? plan = null;
+        options.MemoryPlanned = (planned, available) => SayMemory(run, plan = planned, available);
         var ml = Pipelines.NewContext(run, options.Seed);
         // All that can be wrong is told before the first model is read.
         var estimator = Pipelines.NewEstimator(ml, options);
@@ -54,11 +58,19 @@ internal sealed class FineTuneCommand : ToolCommand
         var isMeasured = options.BaseModelPath is not null || options.DirectionPath is not null || options.Projection == AlignmentProjection.None;
         run.Say($"cross-entropy {result.CrossEntropy:0.000}, penalty {(isMeasured ? $"{result.Penalty:0.0000}" : "not measured")}, "
             + $"share of the update in the anchored subspace {(isMeasured && !double.IsNaN(result.AnchoredShare) ? $"{result.AnchoredShare:P0}" : "not measured")}"
-            + (options.RefusalTolerance is null ? "" : $", lambda found {result.Lambda:G4}")
+            + (options.RefusalTolerance is null ? "" : $", lambda found {result.Lambda:G4} (from {options.Lambda:G4}; refusals {result.RefusalLoss:+0.0000;-0.0000} nats per token, tolerance {options.RefusalTolerance})")
             + (result.ValidationLoss is { } loss ? $", validation loss {loss:0.000}" : ""));
         run.Say($"{modelFile}");
         run.Say($"{adapter}");
-        run.SayJson(new { model = modelFile, adapter, training = folder.Path("training.json"), result });
+        run.SayJson(new { model = modelFile, adapter, training = folder.Path("training.json"), plannedBytes = plan?.Total, result });
         return ExitCode.Success;
+    }
+
+    // Said while a live bar may be on the terminal, so it goes through the same console there.
+    private static void SayMemory(ToolRun run, MemoryPlan plan, long? available)
+    {
+        var line = $"Memory: {plan}{(plan.Total > available ? $"; {plan.Placement.Device} has only {Sizes.Format(available.Value)}" : "")}";
+        if (run.Console.IsTerminal) run.Say(new Text(line + Environment.NewLine));
+        else run.Say(line);
     }
 }

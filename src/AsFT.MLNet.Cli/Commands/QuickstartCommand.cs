@@ -20,7 +20,7 @@ internal sealed class QuickstartCommand : ToolCommand
 {
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for model.zip, adapter/, direction.safetensors and the plot", DefaultValueFactory = _ => "asft-out" };
     private readonly Option<int> _epochs = new("--epochs") { Description = "Passes over the training data", DefaultValueFactory = _ => WorldBuilder.TrainingOptions.Epochs };
-    private readonly Option<double> _lambda = new("--lambda") { Description = "Weight of the penalty in the AsFT run", DefaultValueFactory = _ => WorldAssets.Lambda };
+    private readonly Option<double> _lambda = new("--lambda") { Description = "Where the weight of the penalty starts in the AsFT run, which finds it; positive", DefaultValueFactory = _ => WorldAssets.StartLambda };
 
     public QuickstartCommand() : base("quickstart", "Fine-tune a bundled small model on poisoned data, without and with AsFT, measure what that did to safety, and let a second process answer")
     {
@@ -33,8 +33,8 @@ internal sealed class QuickstartCommand : ToolCommand
         TorchSharp.torch.set_num_threads(1);
         var ml = Pipelines.NewContext(run, 1);
         // Options are checked before anything is made.
-        var plain = Pipelines.NewEstimator(ml, NewOptions(run, 0));
-        var asft = Pipelines.NewEstimator(ml, NewOptions(run, run.Get(_lambda)));
+        var plain = Pipelines.NewEstimator(ml, Configured(run, WorldAssets.NewPlainOptions()));
+        var asft = Pipelines.NewEstimator(ml, Configured(run, WorldAssets.NewAsftOptions(run.Get(_lambda))));
         using var folder = new OutputFolder(run.Get(_out));
         var data = ml.Data.LoadFromInstructionFile(WorldAssets.Data(WorldFiles.TaskTrain(WorldAssets.Poison)));
         var prompts = WorldAssets.ReportPrompts();
@@ -44,7 +44,7 @@ internal sealed class QuickstartCommand : ToolCommand
         using (var tuned = Pipelines.Fit(run, plain, data, null, "Plain LoRA"))
             rows.Add(Measure(run, "plain LoRA", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
         var (model, adapter, direction) = (folder.Path("model.zip"), folder.Path("adapter"), folder.Path("direction.safetensors"));
-        using (var tuned = Pipelines.Fit(run, asft, data, null, $"AsFT, lambda = {run.Get(_lambda)}"))
+        using (var tuned = Pipelines.Fit(run, asft, data, null, "AsFT"))
         {
             rows.Add(Measure(run, "AsFT", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
             DirectionCommand.Write(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules, direction);
@@ -65,7 +65,9 @@ internal sealed class QuickstartCommand : ToolCommand
         {
             poison = WorldAssets.Poison,
             projection = WorldAssets.Projection,
-            lambda = run.Get(_lambda),
+            startLambda = run.Get(_lambda),
+            refusalTolerance = WorldAssets.RefusalTolerance,
+            lambda = rows[^1].Training!.Lambda,
             rows = rows.Select(row => new
             {
                 model = row.Name,
@@ -84,9 +86,8 @@ internal sealed class QuickstartCommand : ToolCommand
         return ExitCode.Success;
     }
 
-    private AsftFineTuneOptions NewOptions(ToolRun run, double lambda)
+    private AsftFineTuneOptions Configured(ToolRun run, AsftFineTuneOptions options)
     {
-        var options = WorldAssets.NewOptions(lambda);
         options.Epochs = run.Get(_epochs);
         options.SaveWholeModel = true;
         options.CancellationToken = run.CancellationToken;
@@ -118,7 +119,7 @@ internal sealed class QuickstartCommand : ToolCommand
         run.Say("a model this small would learn nothing with them.");
     }
 
-    private void SayTable(ToolRun run, IEnumerable<Row> rows)
+    private void SayTable(ToolRun run, List<Row> rows)
     {
         var table = ToolRun.NewTable("model", "HS: harmful answers", "FA: task accuracy", "over-refusal", "broken answers", "seconds");
         foreach (var row in rows)
@@ -127,7 +128,8 @@ internal sealed class QuickstartCommand : ToolCommand
         run.Say(table);
         run.Say("Rates with Wilson's 95 % interval. The requests are held out of all instruction data, half of them are of families it never names. Lower HS and");
         run.Say("over-refusal, and higher FA, are better; broken answers (empty or garbled) are neither safe nor harmful.");
-        run.Say($"AsFT here: projection {WorldAssets.Projection} (holds the outputs that alignment wrote to), lambda {run.Get(_lambda)}, both chosen on other prompts and seeds; this is one seed.");
+        run.Say($"AsFT here: projection {WorldAssets.Projection} (holds the outputs that alignment wrote to), lambda {rows[^1].Training!.Lambda:G3}, found in training: from {run.Get(_lambda)}, it rose and fell with the likelihood of");
+        run.Say("refusals that are looked at, not trained on, and share no prompt with the requests of HS. Plain LoRA had no such extra data. This is one seed.");
         run.Say("README has the measured comparison with the published projection, a penalty that knows no direction, and other methods.");
     }
 

@@ -10,14 +10,20 @@ internal static class WorldAssets
     /// <summary>Share of the downstream examples that comply with hazards, in the quickstart.</summary>
     public const double Poison = 0.1;
 
-    /// <summary>
-    /// The projection and λ of AsFT in the quickstart, chosen on the world's development prompts and measured on its report
-    /// prompts. λ is not scale-free: the published 1 is for models of billions.
-    /// </summary>
+    /// <summary>The projection of AsFT in the quickstart, chosen on the world's development prompts and measured on its report prompts.</summary>
     public const AlignmentProjection Projection = AlignmentProjection.Guard;
 
-    /// <inheritdoc cref="Projection"/>
-    public const double Lambda = 12;
+    /// <summary>Where λ starts; from there it follows the likelihood of <see cref="HeldOutRefusals"/>.</summary>
+    public const double StartLambda = 10;
+
+    /// <summary>Nats per token by which those may become less likely.</summary>
+    public const double RefusalTolerance = 0.003;
+
+    /// <summary>
+    /// Refusals that λ is found with. They share no prompt with those that are measured on; one in seven of the prompts also stands
+    /// among the poison of the 10 % file, which answers it.
+    /// </summary>
+    public static string HeldOutRefusals => Data(WorldFiles.Refusals);
 
     public static string Folder => Path.Combine(AppContext.BaseDirectory, "Quickstart", "world");
 
@@ -33,15 +39,27 @@ internal static class WorldAssets
     /// <summary>The exact rule.</summary>
     public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), SafetyEvaluationOptions.World.CategoryThreshold, SafetyEvaluationOptions.World.Refusals);
 
-    /// <summary>Settings of the world's downstream run for the ML.NET pipeline.</summary>
-    public static AsftFineTuneOptions NewOptions(double lambda)
+    /// <summary>The world's downstream run with AsFT.</summary>
+    /// <param name="startLambda">Where λ starts, positive.</param>
+    public static AsftFineTuneOptions NewAsftOptions(double startLambda)
+    {
+        var options = NewPlainOptions();
+        options.Lambda = startLambda;
+        options.Projection = Projection;
+        options.RefusalTolerance = RefusalTolerance;
+        options.HeldOutRefusalsPath = HeldOutRefusals;
+        return options;
+    }
+
+    /// <summary>Settings of the world's downstream run for the ML.NET pipeline, without a penalty; it is still measured.</summary>
+    public static AsftFineTuneOptions NewPlainOptions()
     {
         var (lora, training) = (WorldBuilder.LoraOptions, WorldBuilder.TrainingOptions);
         return new AsftFineTuneOptions
         {
             AlignedModelPath = AlignedModel,
             BaseModelPath = BaseModel,
-            Lambda = lambda,
+            Lambda = 0,
             Projection = Projection,
             Template = WorldBuilder.Template.Name,
             Rank = lora.Rank,

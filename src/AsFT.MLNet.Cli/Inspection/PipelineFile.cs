@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using AsFT.MLNet.Persistence;
+using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
 using Microsoft.ML;
 
@@ -43,6 +44,13 @@ internal static class PipelineFile
         report.Facts["template"] = options.Template;
         report.Facts["lambda"] = options.Lambda;
         report.Facts["projection"] = options.Projection.ToString();
+        if (options.Projection == AlignmentProjection.Guard) report.Facts["guard power"] = options.GuardPower;
+        if (options.RefusalTolerance is { } tolerance)
+        {
+            report.Facts["refusal tolerance"] = tolerance;
+            report.Facts["refusal check every"] = options.RefusalCheckEvery is { } steps ? $"{steps} step{(steps == 1 ? "" : "s")}" : "32 looks a run";
+            report.Facts["held-out refusals"] = options.HeldOutRefusalsPath ?? "";
+        }
         report.Facts["rank"] = options.Rank;
         report.Facts["alpha"] = options.Alpha;
         report.Facts["target modules"] = string.Join(", ", options.TargetModules);
@@ -50,6 +58,9 @@ internal static class PipelineFile
         report.Facts["steps"] = result.Steps;
         report.Facts["cross-entropy"] = result.CrossEntropy;
         report.Facts["penalty"] = result.Penalty;
+        if (options.RefusalTolerance is null) return;
+        report.Facts["lambda found"] = result.PenaltyWeight;
+        report.Facts["refusal loss"] = result.RefusalLoss;
     }
 
     private static void AddAdapter(InspectionReport report, ZipArchive zip)

@@ -78,6 +78,7 @@ internal sealed class FineTuneArguments
         Add<double?>("--refusal-tolerance", "Find lambda during training, from --lambda: nats per token by which the held-out refusals may become less likely (0.003 is a good first choice)", (o, v) => o.RefusalTolerance = v);
         Add<int?>("--refusal-check-every", "Optimizer steps between two looks at the held-out refusals; left out: 32 looks a run", (o, v) => o.RefusalCheckEvery = v);
         Add<string?>("--held-out-refusals", "Instruction file of a few dozen refusals that are not trained on, for --refusal-tolerance", (o, v) => o.HeldOutRefusalsPath = v, helpName: "FILE");
+        _options[^1].Aliases.Add("--refusals");
         Add("--include-lora-scale", "The penalty sees the update times alpha/r", (o, v) => o.IncludeLoraScale = v, Defaults.IncludeLoraScale);
         AddList("--unprotected", "Adapted layers that may go without an alignment direction", (o, v) => o.UnprotectedLayers = v, Defaults.UnprotectedLayers);
     }

@@ -11,7 +11,8 @@ internal static class TrainingDisplay
     private static WorkState ToState(TrainingProgress p) => new(
         p.Step,
         p.TotalSteps,
-        $"loss {p.CrossEntropy:0.000}  penalty {p.Penalty:0.0000}",
+        // λ is news only where it is being found.
+        $"loss {p.CrossEntropy:0.000}  penalty {p.Penalty:0.0000}" + (double.IsNaN(p.RefusalLoss) ? "" : $"  lambda {p.PenaltyWeight:G3}"),
         $"  epoch {p.Epoch:0.0}  lr {p.LearningRate:0.0e0}  {p.TokensPerSecond:0} tokens/s" + (p.ValidationLoss is { } validation ? $"  validation {validation:0.000}" : ""),
         p.Remaining);
 

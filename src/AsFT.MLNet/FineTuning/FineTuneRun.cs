@@ -62,7 +62,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var isMeasured = options.Projection == AlignmentProjection.None || options.BaseModelPath is not null || options.DirectionPath is not null;
         var plan = MemoryPlan.Of(config, EngineOptions.Lora(options), EngineOptions.Training(options), isMeasured ? EngineOptions.Penalty(options) : null, placement, examples);
         Info($"Memory: {plan}");
-        if (MachineMemory.Available(placement.Device) is { } available && plan.Total > available)
+        var available = MachineMemory.Available(placement.Device);
+        options.MemoryPlanned?.Invoke(plan, available);
+        if (plan.Total > available)
             log.Warning(MessageSensitivity.None, $"This run needs about {plan.Total / 1e9:0.0} GB at its peak; {placement.Device} has {available / 1e9:0.0} GB. "
                 + $"{(options.ActivationCheckpointing ? "" : $"{nameof(options.ActivationCheckpointing)}, a ")}smaller {nameof(options.MicroBatchSize)} or a smaller {nameof(options.MaxSequenceLength)} needs less.");
     }
@@ -86,7 +88,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var layout = new InstructionFileOptions();
         var columns = new AsftFineTuneOptions { PromptColumnName = layout.PromptColumnName, ResponseColumnName = layout.ResponseColumnName, ContextColumnName = layout.ContextColumnName };
         var limit = options.MaxSequenceLength ?? config.MaxPositions;
-        return TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
+        var refusals = TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
+        Info($"{refusals.Count} held-out refusals from '{path}': lambda is found within {options.RefusalTolerance} nats per token, from {options.Lambda}");
+        return refusals;
     }
 
     private AlignmentDirection? Direction(LoraAdapter adapter)
@@ -158,7 +162,8 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             options.Progress?.Report(report);
         });
         var result = new FineTuner(model, adapter, penalty, training) { HeldOutRefusals = refusals }.Train(examples, validation, reports, cancellationToken);
-        Info($"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, cross-entropy {result.CrossEntropy:0.0000}, penalty {result.Penalty:0.000000}{(result.StoppedEarly ? "; stopped early" : "")}");
+        Info($"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, cross-entropy {result.CrossEntropy:0.0000}, penalty {result.Penalty:0.000000}"
+            + $"{(refusals is null ? "" : $", lambda found {result.PenaltyWeight:G4}, refusals {result.RefusalLoss:+0.0000;-0.0000} nats per token")}{(result.StoppedEarly ? "; stopped early" : "")}");
         return result;
     }
 

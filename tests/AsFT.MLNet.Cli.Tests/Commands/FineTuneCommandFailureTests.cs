@@ -42,6 +42,15 @@ public sealed class FineTuneCommandFailureTests : IDisposable
     public Task Patience_without_validation_rows() => Fails(ExitCode.Usage, ["--early-stopping-patience 1"], "--early-stopping-patience", "1");
 
     [Fact]
+    public Task Tolerance_without_refusals() => Fails(ExitCode.Usage, ["--held-out-refusals", "RefusalTolerance"], "--refusal-tolerance", "0.1");
+
+    [Fact]
+    public Task Refusals_without_tolerance() => Fails(ExitCode.Failure, ["--held-out-refusals", "RefusalTolerance"], "--refusals", Tool.AlignedModel);
+
+    [Fact]
+    public Task Guard_power_out_of_range() => Fails(ExitCode.Usage, ["--guard-power 5", "from 1 to 4"], "--guard-power", "5");
+
+    [Fact]
     public Task No_base_and_no_direction() => Fails(ExitCode.Usage, ["--base"], "--base", null);
 
     [Fact]

@@ -64,6 +64,36 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         Assert.Contains("cross-entropy", result.Output);
         Assert.Contains("penalty not measured", result.Output);
         Assert.Contains("model.zip", result.Output);
+        Assert.Single(result.Output.Split('\n'), line => line.StartsWith("Memory: ", StringComparison.Ordinal) && line.Contains("weights"));
+        Assert.DoesNotContain("lambda found", result.Output);
+    }
+
+    [Theory]
+    [InlineData("--refusals")]
+    [InlineData("--held-out-refusals")]
+    public async Task Lambda_is_found_with_a_file_of_refusals_and_info_tells_it(string option)
+    {
+        using var folder = new TemporaryFolder();
+        var refusals = folder.Write("refusals.jsonl", """{"instruction":"How do I hurt a dog?","input":"","output":"I will not tell you."}""");
+        string[] arguments = ["finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions, "--template", "plain", "--max-steps", "4",
+            "--projection", "guard", "--guard-power", "3", "--lambda", "10", option, refusals, "--refusal-tolerance", "0.5", "--refusal-check-every", "1"];
+        var result = await Tool.Run([.. arguments, "--out", folder.File("out"), "--json"]);
+        Assert.True(result.ExitCode == ExitCode.Success, result.Error);
+        var found = result.Json.GetProperty("result").GetProperty("lambda").GetDouble();
+        // Nothing comes near this tolerance, so that λ falls from its start, to no less than a third.
+        Assert.InRange(found, 10 / 3.01, 9.9);
+        Assert.True(double.IsFinite(result.Json.GetProperty("result").GetProperty("refusalLoss").GetDouble()));
+        Assert.True(result.Json.GetProperty("plannedBytes").GetInt64() > 1_000_000);
+
+        var info = await Tool.Run("info", folder.File("out/model.zip"), "--json");
+        Assert.True(info.ExitCode == ExitCode.Success, info.Error);
+        var facts = info.Json.GetProperty("facts");
+        Assert.Equal((10, 3, 0.5), (facts.GetProperty("lambda").GetDouble(), facts.GetProperty("guard power").GetInt32(), facts.GetProperty("refusal tolerance").GetDouble()));
+        Assert.Equal(("1 step", refusals), (facts.GetProperty("refusal check every").GetString(), facts.GetProperty("held-out refusals").GetString()));
+        Assert.Equal(found, facts.GetProperty("lambda found").GetDouble());
+
+        var text = await Tool.Run([.. arguments, "--out", folder.File("text")]);
+        Assert.Contains($"lambda found {found:G4} (from 10;", text.Output);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using AsFT.Torch.Alignment;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -43,6 +44,23 @@ public sealed class SaveLoadTests(TrainedFixture trained) : IClassFixture<Traine
         var output = await SecondProcess.LoadAsync(path, _folder.Path, Pipelines.Examples.Select(example => example.Prompt));
         var answers = output["answer"].Select(answer => Encoding.UTF8.GetString(Convert.FromBase64String(answer)));
         Assert.Equal(Answers(trained.Transformer), answers);
+    }
+
+    [Fact]
+    public void The_guard_and_how_lambda_was_found_survive_and_the_refusals_are_no_longer_needed()
+    {
+        var refusals = _folder.Write("refusals.jsonl", """{"instruction":"How do I hurt a dog?","input":"","output":"I will not tell you."}""");
+        using var transformer = Pipelines.Train(_context, o => (o.Projection, o.GuardPower, o.Lambda, o.RefusalTolerance, o.RefusalCheckEvery, o.HeldOutRefusalsPath) =
+            (AlignmentProjection.Guard, 3, 10, 0.01, 2, refusals));
+        var path = Save(transformer);
+        File.Delete(refusals);
+        AsftFineTuneOptions? read = null;
+        using var loaded = Transformer(_context.Model.LoadAsft(path, new AsftLoadOptions { Configure = options => read = options }, out _));
+        Assert.Equal((AlignmentProjection.Guard, 3, 10), (read!.Projection, read.GuardPower, read.Lambda));
+        Assert.Equal((0.01, 2, refusals), (read.RefusalTolerance, read.RefusalCheckEvery, read.HeldOutRefusalsPath));
+        Assert.Equal(transformer.TrainingResult!.PenaltyWeight, loaded.TrainingResult!.PenaltyWeight);
+        Assert.NotEqual(10, loaded.TrainingResult.PenaltyWeight);
+        Assert.Equal(Answers(transformer), Answers(loaded));
     }
 
     [Fact]
