@@ -19,7 +19,8 @@ public static class ChildTasks
         {
             [Direction, var aligned, var baseline] => JsonSerializer.Serialize(DirectionTask.Run(aligned, baseline)),
             [Loading, var folder, var device, var dtype] => JsonSerializer.Serialize(LoadingTask.Run(folder, device, dtype)),
-            [Training, var layers, var batch, var sequence, var device, var dtype] => JsonSerializer.Serialize(TrainingTask.Run(Number(layers), Number(batch), Number(sequence), device, dtype)),
+            [Training, var aligned, var baseline, var batch, var sequence, var checkpointing, var device, var dtype] =>
+                JsonSerializer.Serialize(TrainingTask.Run(aligned, baseline, Number(batch), Number(sequence), bool.Parse(checkpointing), device, dtype)),
             _ => throw new ArgumentException($"There is no task '{string.Join(' ', arguments)}'.", nameof(arguments)),
         };
     }

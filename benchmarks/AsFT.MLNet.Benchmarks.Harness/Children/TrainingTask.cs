@@ -2,10 +2,10 @@ using AsFT.MLNet.Benchmarks.Harness.Machines;
 using AsFT.MLNet.Benchmarks.Harness.Workloads;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Training;
-using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Children;
 
@@ -16,28 +16,32 @@ namespace AsFT.MLNet.Benchmarks.Harness.Children;
 /// <param name="SecondsPerStep">Mean over all steps.</param>
 internal sealed record TrainingFigures(long PlannedBytes, string Plan, long Peak, double SecondsPerStep);
 
-/// <summary>Trains TinyLlama's shape with activation checkpointing.</summary>
+/// <summary>A few steps of LoRA on q_proj and v_proj with the penalty, from two folders, as a user's run has them.</summary>
 internal static class TrainingTask
 {
     private const int Steps = 2;
 
-    public static TrainingFigures Run(int layers, int batch, int sequence, string device, string dtype)
+    public static TrainingFigures Run(string alignedFolder, string baseFolder, int batch, int sequence, bool checkpointing, string device, string dtype)
     {
-        using var scope = NewDisposeScope();
         var placement = ComputePlacement.Resolve(device, dtype);
-        var config = LlamaShapes.TinyLlama(layers);
+        var config = ModelConfig.Load(alignedFolder);
         var lora = new LoraOptions { Dropout = 0 };
-        var options = new TrainingOptions { Epochs = 1, BatchSize = batch, ActivationCheckpointing = true, MeasureAnchoredShare = false };
+        var options = new TrainingOptions { Epochs = 1, BatchSize = batch, ActivationCheckpointing = checkpointing, MeasureAnchoredShare = false };
         var examples = TrainingWorkload.RandomExamples(Enumerable.Repeat((sequence / 2, sequence - sequence / 2), Steps * batch), config.VocabularySize);
         var plan = MemoryPlan.Of(config, lora, options, new AlignmentPenaltyOptions(), placement, examples);
 
-        using var model = CausalLanguageModel.Create(config, placement, seed: 1);
+        using var model = CausalLanguageModel.Load(alignedFolder, placement);
         using var adapter = LoraAdapter.Attach(model.LinearLayers(), lora, seed: 2);
-        using var direction = TrainingWorkload.RandomDirection(adapter.Layers);
-        // Making a random direction takes more memory for a moment than reading a real one.
-        ProcessMemory.TryResetPeak();
+        using var direction = Direction(alignedFolder, baseFolder, adapter);
         using var penalty = new AlignmentPenalty(direction, adapter.Layers);
         var result = new FineTuner(model, adapter, penalty, options).Train(examples);
         return new(plan.Total, plan.ToString(), ProcessMemory.Peak, result.Duration.TotalSeconds / result.Steps);
+    }
+
+    private static AlignmentDirection Direction(string alignedFolder, string baseFolder, LoraAdapter adapter)
+    {
+        using var aligned = ModelCheckpoint.Open(alignedFolder);
+        using var baseline = ModelCheckpoint.Open(baseFolder);
+        return AlignmentDirection.Build(aligned, baseline, [.. adapter.Layers.Select(layer => layer.Name)]);
     }
 }

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;
 
-/// <summary>Bytes a fine-tuning run needs at its peak, told before a weight is read. Sizes of tensors are counted; <see cref="Runtime"/> is an estimate, and glibc's heap may take a quarter more than the total.</summary>
+/// <summary>Bytes a fine-tuning run needs at its peak, told before a weight is read. Sizes of tensors are counted; <see cref="Held"/> and <see cref="Runtime"/> are estimates, taken from runs.</summary>
 public sealed record MemoryPlan
 {
     /// <summary>Where the run computes.</summary>
@@ -36,15 +36,24 @@ public sealed record MemoryPlan
     /// <summary>Passing tensors of the layer that is being computed.</summary>
     public required long Workspace { get; init; }
 
-    /// <summary>.NET, libtorch's code, and an allowance for what the heap holds back; an estimate. On a GPU the driver's context is not counted: 0.</summary>
+    /// <summary>Freed memory that the heap of Linux cannot give back; an estimate. 0 elsewhere, and where tensors are so large that each has pages of its own.</summary>
+    public required long Held { get; init; }
+
+    /// <summary>.NET, libtorch and what its products pack their factors into; an estimate. On a GPU the driver's context is not counted: 0.</summary>
     public long Runtime => Placement.Device.type == DeviceType.CPU ? CpuRuntime : 0;
 
-    // 182 MiB were resident after the steps of a model of no size (Linux x64). The rest stands in for blocks that glibc keeps
-    // after they were freed, which grow with the shape: 134 million weights, 4 x 256 tokens, took 18 and 24 % more than planned.
-    private const long CpuRuntime = 300L << 20;
+    // Linux x64, two threads, tensors taken off: code 110 MiB, what libtorch registers when it is loaded 55, .NET 25, packed factors 20.
+    private const long CpuRuntime = 210L << 20;
+
+    // glibc gives a block pages of its own, and back when it is freed, only above this (DEFAULT_MMAP_THRESHOLD_MAX).
+    private const long LargestHeapBlock = 32L << 20;
+
+    // glibc before 2.38 looks for an aligned block in a hole that is larger than the block: what was freed between two kept
+    // tensors is of no use to the next one of its size. Measured: 0.5 to 0.9 of what is kept for the gradient.
+    private const double HolesPerKept = 0.6;
 
     /// <summary>Bytes at the peak on the device that computes; on a CPU all of the process. The head and a layer are never at work together.</summary>
-    public long Total => Weights + Adapter + Penalty + Activations + Math.Max(Logits, Workspace) + Runtime + (Placement.Device.type == DeviceType.CPU ? Direction : 0);
+    public long Total => Weights + Adapter + Penalty + Activations + Math.Max(Logits, Workspace) + Held + Runtime + (Placement.Device.type == DeviceType.CPU ? Direction : 0);
 
     /// <summary>Bytes by part, the largest first, for people.</summary>
     public override string ToString()
@@ -52,7 +61,7 @@ public sealed record MemoryPlan
         (string Name, long Bytes)[] parts =
         [
             ("weights", Weights), ("adapter and optimizer", Adapter), ("penalty", Penalty), ("activations", Activations),
-            ("logits", Logits), ("workspace", Workspace), ("runtime", Runtime),
+            ("logits", Logits), ("workspace", Workspace), ("freed, kept by the heap", Held), ("runtime", Runtime),
             (Placement.Device.type == DeviceType.CPU ? "direction" : "direction, in host memory", Direction),
         ];
         return $"{Text(Total)} at the peak ({string.Join(", ", parts.Where(part => part.Bytes > 0).OrderByDescending(part => part.Bytes).Select(part => $"{part.Name} {Text(part.Bytes)}"))})";
@@ -89,6 +98,11 @@ public sealed record MemoryPlan
         var chunk = Math.Min(marked, Math.Max(1, HeadLoss.ChunkBytes / (config.VocabularySize * logitSize)));
         // A half-precision model also holds the logits as the head made them and as the product takes them.
         var logits = chunk * config.VocabularySize * (logitSize + (size < 4 ? size : 0)) + 3 * marked * config.HiddenSize * size;
+        // With checkpointing all that is kept are the layers' inputs, and what one layer keeps is made again and soon gone.
+        var isRecomputed = options.ActivationCheckpointing;
+        var kept = isRecomputed ? new NumberCount((config.LayerCount + 1L) * config.HiddenSize, 0) : pass.Kept + new NumberCount(2L * config.HiddenSize, 0);
+        var layer = isRecomputed ? pass.LargestLayer : default;
+        var workspace = layer + pass.Passing;
         return new()
         {
             Placement = placement,
@@ -96,9 +110,10 @@ public sealed record MemoryPlan
             Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
             Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Sum(shape => shape.In * shape.Out * 4),
             Penalty = penalty is null ? 0 : adapted.Sum(shape => PenaltyBytes(shape, penalty, options, adapterSize)),
-            Activations = tokens * size * (options.ActivationCheckpointing ? (config.LayerCount + 1L) * config.HiddenSize : pass.Kept + 2L * config.HiddenSize),
+            Activations = kept.All * tokens * size,
             Logits = logits,
-            Workspace = tokens * size * (options.ActivationCheckpointing ? pass.LargestLayer + pass.Passing : pass.Passing),
+            Workspace = workspace.All * tokens * size,
+            Held = Holes(config, placement, tokens * size, kept + layer, workspace, logits),
         };
     }
 
@@ -123,6 +138,14 @@ public sealed record MemoryPlan
 
     private static long Vectors(ModelConfig config) => (2L * config.LayerCount + 1) * config.HiddenSize + (long)config.VocabularySize * config.HiddenSize;
 
+    // Bytes that are free and yet resident: holes beside kept tensors, and a layer's workspace while the logits are made.
+    private static long Holes(ModelConfig config, ComputePlacement placement, long width, NumberCount kept, NumberCount workspace, long logits)
+    {
+        if (placement.Device.type != DeviceType.CPU || !OperatingSystem.IsLinux()) return 0;
+        long InHeap(NumberCount count) => width * ((width * config.HiddenSize < LargestHeapBlock ? count.Narrow : 0) + (width * config.IntermediateSize < LargestHeapBlock ? count.Wide : 0));
+        return (long)(HolesPerKept * InHeap(kept)) + Math.Min(InHeap(workspace), logits);
+    }
+
     private static long PenaltyBytes(LayerShape shape, AlignmentPenaltyOptions penalty, TrainingOptions options, long adapterSize)
     {
         var size = penalty.StorageDType is { } stored ? Bytes(stored) : adapterSize;
@@ -132,7 +155,8 @@ public sealed record MemoryPlan
         var form = penalty.Projection switch
         {
             AlignmentProjection.None => 0,
-            AlignmentProjection.Reference => Math.Min(shape.Out * shape.Out, shape.Out * shape.In + shape.In * shape.In),
+            AlignmentProjection.Reference or AlignmentProjection.Guard => shape.Out * shape.Out <= 2 * shape.Out * shape.In + shape.In * shape.In
+                ? shape.Out * shape.Out : shape.Out * shape.In + shape.In * shape.In,
             AlignmentProjection.Subspace => basis,
             _ => shape.Out * shape.In,
         };

@@ -68,6 +68,7 @@ public sealed class MemoryPlanTests
             Options with { MeasureAnchoredShare = false }, new AlignmentPenaltyOptions { Projection = projection, SubspaceRank = rank }, TinyLlama.Placement(), 4, 256).Penalty;
         Assert.Equal(0, Penalty(AlignmentProjection.None));
         Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Reference));
+        Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Guard));
         Assert.Equal(22L * 2048 * 64 * 4, Penalty(AlignmentProjection.Subspace, 64));
         Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Flattened));
     }
@@ -81,6 +82,20 @@ public sealed class MemoryPlanTests
         Assert.Equal(single.Activations, 2 * half.Activations);
         Assert.Equal(single.Adapter, half.Adapter);
         Assert.Equal(0, half.Runtime);
+        Assert.Equal(0, half.Held);
+    }
+
+    [Fact]
+    public void TheHeapHoldsWhatIsSmallerThanItsLargestBlock()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "glibc's heap is what is estimated.");
+        MemoryPlan Plan(int rows) => MemoryPlan.Of(OneBillion, new(), Options, null, TinyLlama.Placement(), rows, 256);
+        // Hidden states of 8 MiB and 22 inside the MLP; 16 and 44; 32 and 88: glibc gives blocks of 32 MiB pages of their own.
+        var (all, narrow, none) = (Plan(4), Plan(8), Plan(16));
+        Assert.InRange(all.Held, 1, all.Activations + all.Logits);
+        Assert.InRange(narrow.Held, 1, 2 * all.Held - 1);
+        Assert.Equal(0, none.Held);
+        Assert.Equal(all.Weights + all.Adapter + all.Activations + Math.Max(all.Logits, all.Workspace) + all.Held + all.Runtime, all.Total);
     }
 
     [Fact]
