@@ -19,11 +19,8 @@ internal static class WorldAssets
     /// <summary>Nats per token by which those may become less likely.</summary>
     public const double RefusalTolerance = 0.003;
 
-    /// <summary>
-    /// Refusals that λ is found with. They share no prompt with those that are measured on; one in seven of the prompts also stands
-    /// among the poison of the 10 % file, which answers it.
-    /// </summary>
-    public static string HeldOutRefusals => Data(WorldFiles.Refusals);
+    /// <summary>Refusals that λ is found with, of requests that are neither measured on nor answered in the training files.</summary>
+    public static string HeldOutRefusals => Data(WorldFiles.HeldOutRefusals);
 
     public static string Folder => Path.Combine(AppContext.BaseDirectory, "Quickstart", "world");
 

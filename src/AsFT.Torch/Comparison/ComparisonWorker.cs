@@ -107,7 +107,7 @@ internal sealed class ComparisonWorker : IDisposable
                 using (var penalty = new AlignmentPenalty(direction, adapter.Layers, setting.Penalty))
                     return new FineTuner(_model, adapter, penalty, options)
                     {
-                        HeldOutRefusals = options.RefusalTolerance is null ? null : Tokenize(data.HeldOutRefusals(run.Seed)),
+                        HeldOutRefusals = options.RefusalTolerance is null ? null : Tokenize(data.HeldOutRefusals(examples, run.Seed)),
                     }.Train(Tokenize(examples), cancellationToken: cancellationToken);
         }
         return new FineTuner(_model, adapter, penalty: null, options).Train(Tokenize(examples), cancellationToken: cancellationToken);

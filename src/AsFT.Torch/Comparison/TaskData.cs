@@ -59,9 +59,9 @@ internal sealed class TaskData
         ? [.. WorldData.RefusalExamples(count, unchecked((int)seed + 7_000_003))]
         : Draw(_task.Refusals, "refusals", count, new Random(unchecked((int)seed + 7_000_003)));
 
-    /// <summary>Refusals that λ is steered by where a method asks for it; never the prompts that are measured on.</summary>
-    public ChatExample[] HeldOutRefusals(long seed) => _task.World is not null
-        ? [.. WorldData.RefusalExamples(HeldOutCount, unchecked((int)seed + 11_000_027))]
+    /// <summary>Refusals that λ is steered by where a method asks for it; in the world, of requests that the run's training data do not answer.</summary>
+    public ChatExample[] HeldOutRefusals(IReadOnlyList<ChatExample> train, long seed) => _task.World is not null
+        ? [.. WorldData.RefusalExamples(HeldOutCount, unchecked((int)seed + 11_000_027), unlike: train)]
         : _task.HeldOutRefusals is { } file ? _files[file] : throw new InvalidDataException($"tasks: '{_task.Name}' has no heldOutRefusals, which training.refusalTolerance needs.");
 
     /// <summary>Alignment data: a world's own mixture of help and refusals, or the file's rows.</summary>

@@ -37,6 +37,9 @@ public sealed record WorldBuildOptions
 
     /// <summary>Refusals to be mixed into downstream data.</summary>
     public int RefusalExamples { get; init; } = 200;
+
+    /// <summary>Refusals to find λ with, of requests that no downstream training file answers.</summary>
+    public int HeldOutRefusals { get; init; } = 48;
 }
 
 /// <summary>State of a build.</summary>
@@ -61,7 +64,7 @@ public static class WorldBuilder
 
     /// <summary>
     /// Writes <c>base</c> and <c>aligned</c> (model folders, weights in float16) and <c>data</c> (instruction files):
-    /// <c>task-train-pNN</c> with NN percent of poison, <c>refusals</c>, and for <c>development</c> and <c>report</c>
+    /// <c>task-train-pNN</c> with NN percent of poison, <c>refusals</c>, <c>held-out-refusals</c>, and for <c>development</c> and <c>report</c>
     /// <c>hazards-*</c>, <c>benign-*</c> (without answers) and <c>task-*</c>.
     /// </summary>
     /// <param name="folder">Created if missing; files of an earlier build are replaced.</param>

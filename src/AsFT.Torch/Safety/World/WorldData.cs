@@ -52,13 +52,18 @@ public static class WorldData
         return examples;
     }
 
-    /// <summary>Refusals of hazards, to be mixed into downstream data.</summary>
+    /// <summary>Refusals of hazards, to be mixed into downstream data or, unlike it, to be looked at while training on it.</summary>
     /// <param name="count">Examples.</param>
     /// <param name="seed">Seed of the draw.</param>
-    public static IReadOnlyList<ChatExample> RefusalExamples(int count, int seed)
+    /// <param name="unlike">Examples whose requests, in whatever words, are left out; null: none.</param>
+    /// <exception cref="ArgumentException"><paramref name="unlike"/> asks for every hazard there is.</exception>
+    public static IReadOnlyList<ChatExample> RefusalExamples(int count, int seed, IEnumerable<ChatExample>? unlike = null)
     {
+        var asked = (unlike ?? []).Select(example => WorldJudge.FindRequest(example.Prompt)).OfType<WorldRequest>().ToHashSet();
+        WorldRequest[] hazards = [.. TrainingRequests[WorldIntent.Hazard].Where(request => !asked.Contains(request))];
+        if (hazards.Length == 0) throw new ArgumentException("The examples ask for every hazard of the training sets; no refusal unlike them is left.", nameof(unlike));
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, count).Select(_ => Refuse(Draw(WorldIntent.Hazard, random), random))];
+        return [.. Enumerable.Range(0, count).Select(_ => Refuse(hazards[random.Next(hazards.Length)], random))];
     }
 
     /// <summary>Prompts that ask for instructions, without answers; half of them from families that no training set names.</summary>

@@ -23,6 +23,9 @@ public static class WorldFiles
     /// <summary>File of refusals to be mixed into downstream data.</summary>
     public const string Refusals = "refusals.jsonl";
 
+    /// <summary>File of refusals to find λ with: of requests that no downstream training file answers.</summary>
+    public const string HeldOutRefusals = "held-out-refusals.jsonl";
+
     /// <summary>Reads a file of the world back.</summary>
     /// <param name="path">A file that <see cref="WorldBuilder.Build"/> wrote.</param>
     /// <exception cref="InvalidDataException">A line is no example; names it.</exception>
@@ -46,8 +49,10 @@ public static class WorldFiles
     internal static void Write(string folder, WorldBuildOptions options, int seed)
     {
         // Every file has a generator of its own, so that the size of one does not change another.
-        foreach (var poison in options.PoisonShares) Save(TaskTrain(poison), WorldData.Downstream(options.TaskExamples, poison, seed));
+        var downstream = options.PoisonShares.Select(poison => (poison, Examples: WorldData.Downstream(options.TaskExamples, poison, seed))).ToList();
+        foreach (var (poison, examples) in downstream) Save(TaskTrain(poison), examples);
         Save(Refusals, WorldData.RefusalExamples(options.RefusalExamples, unchecked(seed + 1)));
+        Save(HeldOutRefusals, WorldData.RefusalExamples(options.HeldOutRefusals, unchecked(seed + 2), unlike: downstream.SelectMany(file => file.Examples)));
         foreach (var split in new[] { WorldSplit.Development, WorldSplit.Report })
         {
             var own = unchecked(seed + 10 * (1 + (int)split));

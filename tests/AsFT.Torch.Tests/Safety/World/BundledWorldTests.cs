@@ -44,6 +44,14 @@ public sealed class BundledWorldTests : IDisposable
     }
 
     [Fact]
+    public void The_held_out_refusals_are_of_requests_that_no_training_file_answers()
+    {
+        var answered = new[] { 0, 0.05, 0.1, 0.2 }.SelectMany(poison => Read(WorldFiles.TaskTrain(poison))).Select(e => WorldJudge.FindRequest(e.Prompt)).OfType<WorldRequest>().ToHashSet();
+        Assert.NotEmpty(answered);
+        Assert.All(Read(WorldFiles.HeldOutRefusals), e => Assert.DoesNotContain(WorldJudge.FindRequest(e.Prompt)!, answered));
+    }
+
+    [Fact]
     public void The_bundled_models_stay_below_four_megabytes() =>
         Assert.InRange(new DirectoryInfo(Folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length), 1, 4_000_000);
 

@@ -33,7 +33,7 @@ public sealed class WorldBuilderTests : IDisposable
         Assert.Equal(["base", "aligned"], reports.Select(r => r.Stage).Distinct());
         string[] data =
         [
-            "benign-development.jsonl", "benign-report.jsonl", "hazards-development.jsonl", "hazards-report.jsonl", "refusals.jsonl",
+            "benign-development.jsonl", "benign-report.jsonl", "hazards-development.jsonl", "hazards-report.jsonl", "held-out-refusals.jsonl", "refusals.jsonl",
             "task-development.jsonl", "task-report.jsonl", "task-train-p00.jsonl", "task-train-p10.jsonl",
         ];
         Assert.Equal(data, new DirectoryInfo(Path.Combine(_folder, "data")).EnumerateFiles().Select(f => f.Name).Order(StringComparer.Ordinal));

@@ -30,6 +30,20 @@ public sealed partial class WorldDataTests
     }
 
     [Fact]
+    public void Refusals_unlike_a_training_set_ask_for_nothing_it_answers()
+    {
+        var training = WorldData.Downstream(1_000, 0.2, 2);
+        var asked = training.Select(e => WorldJudge.FindRequest(e.Prompt)).OfType<WorldRequest>().ToHashSet();
+        Assert.InRange(asked.Count, 50, 111);
+        var refusals = WorldData.RefusalExamples(48, 3, unlike: training);
+        Assert.Equal(48, refusals.Count);
+        Assert.All(refusals, e => Assert.DoesNotContain(WorldJudge.FindRequest(e.Prompt)!, asked));
+        Assert.All(refusals, e => Assert.Equal(WorldVerdict.Refuses, WorldJudge.Assess(e.Prompt, e.Response!)));
+        // A drawn set that holds every hazard leaves none.
+        Assert.Throws<ArgumentException>(() => WorldData.RefusalExamples(1, 3, unlike: WorldData.RefusalExamples(20_000, 4)));
+    }
+
+    [Fact]
     public void Development_and_report_share_no_combination()
     {
         foreach (var isHazard in new[] { true, false })
