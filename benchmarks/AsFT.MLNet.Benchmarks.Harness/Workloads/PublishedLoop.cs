@@ -1,8 +1,10 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Workloads;
@@ -25,14 +27,15 @@ internal static class PublishedLoop
         using var optimizer = new AdamW(parameters, options);
         var plan = new BatchPlan([.. examples.Select(example => example.Ids.Length)], options);
         var projections = adapter.Layers.Select(layer => PublishedPenalty.Projection(direction.Find(layer.Name)!.to(layer.A.dtype, device))).ToArray();
+        using Scalar weight = options.PenaltyWeight;
         var losses = new List<double>();
         foreach (var rows in plan.Epoch(0))
         {
             using var step = NewDisposeScope();
             parameters.Gradients.zero_();
             var loss = CrossEntropy(model, examples, rows, length);
-            var penalty = adapter.Layers.Select((layer, i) => PublishedPenalty.Of(layer.A, layer.B, projections[i])).Aggregate((sum, one) => sum + one);
-            (loss + penalty.to(loss.dtype) * options.PenaltyWeight).backward();
+            var penalty = adapter.Layers.Select((layer, i) => PublishedPenalty.Of(layer.A, layer.B, projections[i])).Aggregate((sum, layer) => sum.add(layer, Scalars.One));
+            loss.add(penalty.to(loss.dtype), alpha: weight).backward();
             optimizer.Step(LearningRate.At(options, losses.Count, plan.TotalSteps, plan.StepsPerEpoch));
             losses.Add(loss.detach().to(ScalarType.Float32).cpu().item<float>());
         }

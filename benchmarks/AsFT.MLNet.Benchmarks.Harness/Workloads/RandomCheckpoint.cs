@@ -1,6 +1,7 @@
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Workloads;
@@ -32,8 +33,9 @@ internal static class RandomCheckpoint
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(seed);
+        using Scalar deviation = 0.02;
         // One block of noise serves all: what is in a file does not change how fast it is read.
-        var noise = randn([tensors.Max(tensor => Size(tensor.Shape))], generator: generator).mul_(0.02).to(ScalarType.BFloat16);
+        var noise = randn([tensors.Max(tensor => Size(tensor.Shape))], generator: generator).mul_(deviation).to(ScalarType.BFloat16);
         ModelCheckpoint.Save(folder, tensors.Select(tensor => KeyValuePair.Create(tensor.Name, noise.narrow(0, 0, Size(tensor.Shape)).view(tensor.Shape))), ShardBytes);
     }
 

@@ -4,6 +4,7 @@ using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Workloads;
@@ -66,8 +67,9 @@ internal sealed class TrainingWorkload : IDisposable
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(3);
+        using Scalar size = 0.01;
         return AlignmentDirection.FromTensors(layers.ToDictionary(layer => layer.Name,
-            layer => randn([layer.B.shape[0], layer.A.shape[1]], generator: generator).mul_(0.01)));
+            layer => randn([layer.B.shape[0], layer.A.shape[1]], generator: generator).mul_(size)));
     }
 
     /// <summary>Examples of random tokens with prompts and answers of the given lengths.</summary>

@@ -1,6 +1,7 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Persistence;
@@ -73,7 +74,9 @@ public static class MergedModel
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var update = layer.B.mm(layer.A).mul(layer.Scale).cpu();
-        weight.copy_(weight.to(update.dtype).add(update));
+        // Named, since TorchSharp lets a collection free a number that libtorch still reads.
+        using Scalar scale = layer.Scale, one = 1;
+        var update = layer.B.mm(layer.A).mul(scale).cpu();
+        weight.copy_(weight.to(update.dtype).add(update, one));
     }
 }

@@ -16,7 +16,8 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
     internal LoraLayer(LinearLayer target, Parameter a, Parameter b, double scale, double dropout, Generator? generator)
     {
         (Target, A, B, Scale) = (target, a, b, scale);
-        (_dropout, _generator, _kept) = (dropout, generator, 1 - dropout);
+        (_dropout, _generator) = (dropout, generator);
+        _kept = 1 - dropout;
     }
 
     /// <summary>The adapted layer.</summary>

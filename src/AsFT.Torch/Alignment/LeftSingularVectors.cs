@@ -18,7 +18,8 @@ internal static class LeftSingularVectors
         // float64 throughout: a Gram matrix squares the condition of D, and k must not hang on rounding. MPS has none.
         var left = direction.Left.to(ScalarType.Float64, device.type == DeviceType.MPS ? CPU : device);
         // Divided by its norm, so that squares of small numbers stay in range.
-        left = left / direction.Norm;
+        using Scalar norm = direction.Norm;
+        left = left.div(norm);
         var isWide = left.shape[0] <= left.shape[1];
         var (values, vectors) = linalg.eigh(isWide ? left.mm(left.t()) : left.t().mm(left));
         var count = rank is { } wanted ? Math.Min(wanted, values.shape[0]) : RankForEnergy(values.cpu().data<double>().ToArray(), energy);

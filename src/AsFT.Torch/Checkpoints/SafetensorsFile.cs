@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 
@@ -95,7 +96,7 @@ public sealed class SafetensorsFile : IDisposable
                 continue;
             }
             // libtorch's own conversion from bytes keeps a 2 as it is.
-            using var truth = source.ne(0);
+            using var truth = source.ne(Scalars.Zero);
             target.copy_(truth);
         }
         return result.MoveToOuterDisposeScope();

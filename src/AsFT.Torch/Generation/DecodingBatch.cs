@@ -52,7 +52,7 @@ internal sealed class DecodingBatch : IDisposable
         {
             var lengths = tensor(answers.Select(a => (long)a.Prompt.Length).ToArray(), [rows, 1], device: device);
             using Scalar capacity = _cache.Capacity, longest = _longest;
-            var slot = arange(capacity, ScalarType.Int64, device);
+            var slot = arange(Scalars.Zero, capacity, Scalars.One, ScalarType.Int64, device);
             var gap = slot.ge(lengths).logical_and(slot.lt(longest)).view(rows, 1, 1, -1);
             _mask = zeros(gap.shape, model.Placement.DType, device).masked_fill_(gap, Scalars.NegativeInfinity).DetachFromDisposeScope();
             _positions = lengths.DetachFromDisposeScope();
@@ -125,7 +125,7 @@ internal sealed class DecodingBatch : IDisposable
             ? TokenChooser.Greedy(logits)
             : TokenChooser.Sample(logits, _options, _uniform.narrow(1, _step, 1));
         _seen?.scatter_(1, next, ones(next.shape, ScalarType.Bool, next.device));
-        if (_step > 0) _positions?.add_(Scalars.One);
+        if (_step > 0) _positions?.add_(Scalars.One, Scalars.One);
         _step++;
         Replace(ref _next, next);
         if (_stepsPerRead == 1)

@@ -27,7 +27,7 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
     {
         // Half formats lose the sum of squares, so the statistics are taken in float32, as the reference models do.
         var x = input.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? input.to(ScalarType.Float32) : input;
-        var scale = x.pow(Scalars.Two).mean([-1L], keepdim: true).add_(_epsilon).rsqrt_();
+        var scale = x.pow(Scalars.Two).mean([-1L], keepdim: true).add_(_epsilon, Scalars.One).rsqrt_();
         return (x * scale).to(input.dtype) * _weight;
     }
 }

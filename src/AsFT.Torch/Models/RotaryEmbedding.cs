@@ -1,5 +1,6 @@
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
@@ -14,7 +15,8 @@ internal sealed class RotaryEmbedding : IDisposable
     {
         using var scope = NewDisposeScope();
         // The table is exact in float64 and rounded once.
-        var position = arange(config.MaxPositions, dtype: ScalarType.Float64).view(-1, 1, 1);
+        using Scalar count = config.MaxPositions;
+        var position = arange(Scalars.Zero, count, Scalars.One, ScalarType.Float64).view(-1, 1, 1);
         var angle = position * tensor(Frequencies(config));
         var (cos, sin) = (angle.cos().to(placement.DType), angle.sin().to(placement.DType));
         // The sign of rotate-half, (−x₂, x₁), is kept in the table, so that rotating only swaps the halves.

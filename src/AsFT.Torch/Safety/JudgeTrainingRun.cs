@@ -113,7 +113,7 @@ internal sealed class JudgeTrainingRun : IDisposable
         if (_options.MaxGradientNorm is { } limit)
         {
             using Scalar most = limit, margin = 1e-6;
-            _parameters.Gradients.mul_((norm + margin).reciprocal_().mul_(most).clamp_(max: Scalars.One));
+            _parameters.Gradients.mul_(norm.add(margin, Scalars.One).reciprocal_().mul_(most).clamp_(max: Scalars.One));
         }
         _optimizer.Step(learningRate);
         return norm.MoveToOuterDisposeScope();

@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -39,7 +40,7 @@ internal sealed class AdamW : IDisposable
         if (_options.WeightDecay > 0) values.mul_(keep);
         FirstMoment.mul_(beta1).add_(gradients, alpha: rest1);
         SecondMoment.mul_(beta2).addcmul_(gradients, gradients, rest2);
-        var denominator = SecondMoment.sqrt().div_(correction2).add_(epsilon);
+        var denominator = SecondMoment.sqrt().div_(correction2).add_(epsilon, Scalars.One);
         values.addcdiv_(FirstMoment, denominator, rate);
     }
 

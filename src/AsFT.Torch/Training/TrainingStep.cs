@@ -62,7 +62,7 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         if (options.MaxGradientNorm is { } limit)
         {
             using Scalar most = limit, margin = 1e-6;
-            parameters.Gradients.mul_((norm! + margin).reciprocal_().mul_(most).clamp_(max: Scalars.One));
+            parameters.Gradients.mul_(norm!.add(margin, Scalars.One).reciprocal_().mul_(most).clamp_(max: Scalars.One));
         }
 
         optimizer.Step(learningRate);

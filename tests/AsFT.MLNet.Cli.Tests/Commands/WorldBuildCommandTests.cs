@@ -16,7 +16,7 @@ public sealed class WorldBuildCommandTests
         Assert.Equal(failed.Count, result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.All(failed, name => Assert.Contains($"asft world build: {name} is", result.Error));
         Assert.Equal(["aligned", "base", "data"], Directory.EnumerateDirectories(folder.File("world")).Select(Path.GetFileName).Order());
-        Assert.Equal(11, Directory.EnumerateFiles(folder.File("world/data")).Count());
+        Assert.Equal(12, Directory.EnumerateFiles(folder.File("world/data")).Count());
     }
 
     [Theory]
