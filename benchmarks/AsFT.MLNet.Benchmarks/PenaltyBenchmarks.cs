@@ -57,7 +57,6 @@ public class PenaltyBenchmarks
 
     private void Finish()
     {
-        _layer.DropGradients();
         if (_layer.A.device_type == TorchSharp.DeviceType.CUDA) cuda.synchronize();
     }
 }

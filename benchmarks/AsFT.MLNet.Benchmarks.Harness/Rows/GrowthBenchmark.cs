@@ -34,7 +34,6 @@ internal sealed class GrowthBenchmark : Benchmark
             return Row(context, name, sizes, argument, most, [.. layers.Select(layer => (Action)(() =>
             {
                 using (TorchSharp.torch.no_grad()) layer.Penalty.AccumulateGradients(1);
-                layer.DropGradients();
             }))]);
         }
         finally

@@ -40,13 +40,6 @@ internal sealed class AdaptedLayer : IDisposable
 
     public AlignmentPenalty Penalty { get; }
 
-    /// <summary>Forgets the gradients, so that every call makes them anew.</summary>
-    public void DropGradients()
-    {
-        A.grad = null;
-        B.grad = null;
-    }
-
     public void Dispose()
     {
         Penalty.Dispose();

@@ -10,7 +10,7 @@ internal abstract class PenaltyForm : IDisposable
     /// <param name="a">(L × r × d_in).</param>
     /// <param name="b">(L × d_out × r).</param>
     /// <param name="withGradients">Whether the gradients are wanted.</param>
-    /// <returns>Per layer the penalty (L); ½ ∂/∂A and ½ ∂/∂B, or null.</returns>
+    /// <returns>Per layer the penalty (L); ½ ∂/∂A and ½ ∂/∂B, or null. They may be the form's own, and hold until its next call.</returns>
     public abstract (Tensor Values, Tensor? HalfA, Tensor? HalfB) Compute(Tensor a, Tensor b, bool withGradients);
 
     /// <inheritdoc/>

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Alignment;
 
 /// <summary>
-/// <see cref="QuadraticForm"/> for float32 on the CPU, without libtorch: Y = M·B (+ B) in one reading of the symmetric M,
-/// then values and gradients of a layer by whichever thread computed its last rows. Numbers do not depend on the threads.
+/// <see cref="QuadraticForm"/> for float32 on the CPU, without libtorch: Y = M·B (+ B) in one reading of the symmetric M, and
+/// what follows from some rows of Y while they are in the cache. Numbers do not depend on the threads.
 /// </summary>
 internal sealed unsafe class SymmetricKernel : IDisposable
 {
@@ -22,20 +22,24 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     private const int RowsPerItem = 48;
 
     private readonly Tensor _matrix;
+    private readonly float* _m;
     private readonly bool _addsIdentity, _isWide;
     private readonly int _layers, _size, _itemsPerLayer;
     private readonly int[] _unfinished;
-    private readonly SharedLoop _packing, _multiplying;
-    private int _rank, _columns, _inFeatures;
-    private float* _packed, _y, _small, _a, _b, _values, _halfA, _halfB;
+    private readonly SharedLoop _preparing, _multiplying;
+    private int _rank, _inFeatures, _columns;
+    private bool _withGradients;
+    private Tensor? _values, _halfA, _halfB;
+    private float* _packed, _y, _grams, _parts, _a, _b, _toValues, _toHalfA, _toHalfB;
 
     private SymmetricKernel(Tensor matrix, bool addsIdentity, bool isWide)
     {
         (_matrix, _addsIdentity, _isWide) = (matrix, addsIdentity, isWide);
+        _m = Pointer(matrix);
         (_layers, _size) = ((int)matrix.shape[0], (int)matrix.shape[1]);
         _itemsPerLayer = Math.Max(1, _size / RowsPerItem);
         _unfinished = new int[_layers];
-        (_packing, _multiplying) = (new SharedLoop(Pack), new SharedLoop(Multiply));
+        (_preparing, _multiplying) = (new SharedLoop(Prepare), new SharedLoop(Multiply));
     }
 
     /// <summary>The kernel for a stack of matrices, or null where libtorch has to do it.</summary>
@@ -43,7 +47,7 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     /// <param name="addsIdentity">Y = B + M·B instead of M·B.</param>
     /// <param name="isWide">Whether vectors have 512 bits; null: what the machine does best.</param>
     public static SymmetricKernel? TryCreate(Tensor matrix, bool addsIdentity, bool? isWide = null) =>
-        Vector128.IsHardwareAccelerated && IsPlain(matrix) && matrix.shape[1] is >= NarrowProduct.Block and <= 1 << 20
+        NarrowProduct.IsSupported && IsPlain(matrix) && matrix.shape[1] is >= NarrowProduct.Block and <= 1 << 20
             ? new(matrix, addsIdentity, isWide ?? Vector512.IsHardwareAccelerated)
             : null;
 
@@ -56,74 +60,93 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     public (Tensor Values, Tensor? HalfA, Tensor? HalfB) Compute(Tensor a, Tensor b, bool withGradients)
     {
         using var scope = NewDisposeScope();
-        (a, b) = (a.contiguous(), b.contiguous());
-        Reserve((int)a.shape[1]);
-        _inFeatures = (int)a.shape[2];
-        var values = empty([_layers]);
-        var (halfA, halfB) = withGradients ? (empty(a.shape), empty(b.shape)) : (null, null);
+        if (!a.is_contiguous()) a = a.contiguous();
+        if (!b.is_contiguous()) b = b.contiguous();
+        Reserve((int)a.shape[1], (int)a.shape[2]);
         _a = Pointer(a);
         _b = Pointer(b);
-        _values = Pointer(values);
-        _halfA = halfA is null ? null : Pointer(halfA);
-        _halfB = halfB is null ? null : Pointer(halfB);
+        _withGradients = withGradients;
         _unfinished.AsSpan().Fill(_itemsPerLayer);
         var threads = (int)Math.Clamp(sizeof(float) * (long)_layers * _size * _size / BytesPerThread, 1, get_num_threads());
-        _packing.Run(_layers, threads);
+        _preparing.Run(_layers, threads);
         _multiplying.Run(_layers * _itemsPerLayer, threads);
         GC.KeepAlive(a);
         GC.KeepAlive(b);
-        return (values.MoveToOuterDisposeScope(), halfA?.MoveToOuterDisposeScope(), halfB?.MoveToOuterDisposeScope());
+        GC.KeepAlive(_matrix);
+        return (_values!, withGradients ? _halfA : null, withGradients ? _halfB : null);
     }
 
-    /// <summary>Frees the working memory.</summary>
-    public void Dispose() => Reserve(0);
+    /// <summary>Frees the working memory and the results.</summary>
+    public void Dispose() => Reserve(0, 0);
 
-    private void Pack(int layer) => NarrowProduct.Pack(_b + (long)layer * _size * _rank, _size, _rank, Packed(layer));
+    /// <summary>B column by column, and G = A·Aᵀ.</summary>
+    private void Prepare(int layer)
+    {
+        NarrowProduct.Pack(_b + (long)layer * _size * _rank, _size, _rank, Packed(layer));
+        SmallProducts.Gram(_a + (long)layer * _rank * _inFeatures, _rank, _inFeatures, Gram(layer), _columns);
+    }
 
+    /// <summary>Some rows of Y, their part of S = Bᵀ·Y, and of Y·G.</summary>
     private void Multiply(int item)
     {
         int layer = item / _itemsPerLayer, part = item % _itemsPerLayer, threes = _size / 3;
         int from = 3 * (int)((long)threes * part / _itemsPerLayer), to = part + 1 == _itemsPerLayer ? _size : 3 * (int)((long)threes * (part + 1) / _itemsPerLayer);
-        var y = _y + (long)layer * _size * _columns;
-        NarrowProduct.Multiply(Pointer(_matrix) + (long)layer * _size * _size, _size, Packed(layer), _columns, y, from, to, _isWide);
-        var b = _b + (long)layer * _size * _rank;
+        NarrowProduct.Multiply(_m + (long)layer * _size * _size, _size, Packed(layer), _columns, _y + (long)layer * _size * _columns, from, to, _isWide);
+        var first = (long)layer * _size + from;
+        float* b = _b + first * _rank, y = _y + first * _columns;
         if (_addsIdentity)
-            for (var i = from; i < to; i++)
+            for (var i = 0; i < to - from; i++)
                 for (var c = 0; c < _rank; c++) y[(long)i * _columns + c] += b[(long)i * _rank + c];
-        if (Interlocked.Decrement(ref _unfinished[layer]) == 0) Finish(layer, b, y);
+        SmallProducts.Inner(b, y, to - from, _rank, Part(item), _columns);
+        if (_withGradients) SmallProducts.Multiply(y, _columns, Gram(layer), _columns, _toHalfB + first * _rank, to - from, _rank, _rank);
+        if (Interlocked.Decrement(ref _unfinished[layer]) == 0) Finish(layer);
     }
 
-    /// <summary>S = Bᵀ·Y and G = A·Aᵀ; ⟨S, G⟩, S·A and Y·G.</summary>
-    private void Finish(int layer, float* b, float* y)
+    /// <summary>S from its parts, ⟨S, G⟩ and S·A, by whichever thread computed a layer's last rows.</summary>
+    private void Finish(int layer)
     {
-        var a = _a + (long)layer * _rank * _inFeatures;
-        float* s = _small + 2L * layer * _columns * _columns, gram = s + _columns * _columns;
-        SmallProducts.Gram(a, _rank, _inFeatures, gram, _columns);
-        SmallProducts.Inner(b, y, _size, _rank, s, _columns);
+        float* s = Part(layer * _itemsPerLayer), gram = Gram(layer);
+        for (var part = 1; part < _itemsPerLayer; part++)
+        {
+            var other = Part(layer * _itemsPerLayer + part);
+            for (var i = 0; i < _columns * _columns; i++) s[i] += other[i];
+        }
         var value = 0d;
         for (var p = 0; p < _rank; p++)
             for (var q = 0; q < _rank; q++) value += (double)s[p * _columns + q] * gram[p * _columns + q];
-        _values[layer] = (float)value;
-        if (_halfA is null) return;
-        SmallProducts.Multiply(s, _columns, a, _inFeatures, _halfA + (long)layer * _rank * _inFeatures, _rank, _rank, _inFeatures);
-        SmallProducts.Multiply(y, _columns, gram, _columns, _halfB + (long)layer * _size * _rank, _size, _rank, _rank);
+        _toValues[layer] = (float)value;
+        var a = (long)layer * _rank * _inFeatures;
+        if (_withGradients) SmallProducts.Multiply(s, _columns, _a + a, _inFeatures, _toHalfA + a, _rank, _rank, _inFeatures);
     }
 
-    private float* Packed(int layer) => _packed + (long)layer * _columns * NarrowProduct.PackedStride(_size);
+    private float* Packed(int layer) => _packed + (long)layer * _columns * NarrowProduct.Stride(_size);
 
-    /// <summary>Working memory for a rank; kept between steps, all of it small beside M.</summary>
-    private void Reserve(int rank)
+    private float* Gram(int layer) => _grams + (long)layer * _columns * _columns;
+
+    private float* Part(int item) => _parts + (long)item * _columns * _columns;
+
+    /// <summary>Memory for a shape, kept between steps: small beside M, and new pages every step would take longer than the rest.</summary>
+    private void Reserve(int rank, int inFeatures)
     {
-        if (rank == _rank) return;
+        if ((rank, inFeatures) == (_rank, _inFeatures)) return;
         NativeMemory.AlignedFree(_packed);
         NativeMemory.AlignedFree(_y);
-        NativeMemory.AlignedFree(_small);
-        _packed = _y = _small = null;
-        (_rank, _columns) = (rank, NarrowProduct.PaddedColumns(rank));
+        NativeMemory.AlignedFree(_grams);
+        NativeMemory.AlignedFree(_parts);
+        _packed = _y = _grams = _parts = null;
+        _values?.Dispose();
+        _halfA?.Dispose();
+        _halfB?.Dispose();
+        _values = _halfA = _halfB = null;
+        (_rank, _inFeatures, _columns) = (rank, inFeatures, Math.Max(NarrowProduct.Group, NarrowProduct.PaddedColumns(rank)));
         if (rank == 0) return;
-        _packed = Allocate((long)_layers * _columns * NarrowProduct.PackedStride(_size));
+        _packed = Allocate((long)_layers * _columns * NarrowProduct.Stride(_size));
         _y = Allocate((long)_layers * _size * _columns);
-        _small = Allocate(2L * _layers * _columns * _columns);
+        _grams = Allocate((long)_layers * _columns * _columns);
+        _parts = Allocate((long)_layers * _itemsPerLayer * _columns * _columns);
+        _toValues = Pointer(_values = empty([_layers]).DetachFromDisposeScope());
+        _toHalfA = Pointer(_halfA = empty([_layers, rank, inFeatures]).DetachFromDisposeScope());
+        _toHalfB = Pointer(_halfB = empty([_layers, _size, rank]).DetachFromDisposeScope());
     }
 
     // Zeroed: the filling is never written.

@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime.Cpu;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Generation.Cpu;
@@ -74,31 +75,31 @@ internal sealed unsafe partial class CpuDecoder
             Add(layer.Down, _activated, own, member);
         }
         Normalize(own, _norm);
-        _head.Apply(own.Normalized, _rows, _logits, _config.VocabularySize, _head.Share(member, _team.Size), own.Low);
+        _head.Apply(own.Normalized, _rows, _logits, _config.VocabularySize, _head.Share(member, _team.Size), own.Low, own.Products);
         _team.Meet();
     }
 
     private void Normalize(in Own own, float* weight)
     {
-        int hidden = _config.HiddenSize, padded = SkinnyProduct.Padded(hidden);
+        int hidden = _config.HiddenSize, spacing = NarrowProduct.Stride(hidden);
         for (var row = 0; row < _rows; row++)
-            RowMath.Normalize(own.Hidden + row * hidden, weight, own.Normalized + row * padded, hidden, _config.RmsNormEpsilon);
+            RowMath.Normalize(own.Hidden + row * hidden, weight, own.Normalized + row * spacing, hidden, _config.RmsNormEpsilon);
     }
 
     // Queries, keys and values of a row stand behind each other.
     private void Project(Layer layer, in Own own, int member)
     {
         int queries = layer.Query.OutFeatures, keys = layer.Key.OutFeatures, stride = queries + 2 * keys;
-        layer.Query.Apply(own.Normalized, _rows, _projected, stride, layer.Query.Share(member, _team.Size), own.Low);
-        layer.Key.Apply(own.Normalized, _rows, _projected + queries, stride, layer.Key.Share(member, _team.Size), own.Low);
-        layer.Value.Apply(own.Normalized, _rows, _projected + queries + keys, stride, layer.Value.Share(member, _team.Size), own.Low);
+        layer.Query.Apply(own.Normalized, _rows, _projected, stride, layer.Query.Share(member, _team.Size), own.Low, own.Products);
+        layer.Key.Apply(own.Normalized, _rows, _projected + queries, stride, layer.Key.Share(member, _team.Size), own.Low, own.Products);
+        layer.Value.Apply(own.Normalized, _rows, _projected + queries + keys, stride, layer.Value.Share(member, _team.Size), own.Low, own.Products);
     }
 
     /// <summary>Attention of the pairs of row and key-value head that are the member's.</summary>
     private void Attend(int layer, in Own own, int member)
     {
         int heads = _config.KeyValueHeadCount, size = _config.HeadSize, group = _config.HeadCount / heads;
-        int queries = _config.HeadCount * size, stride = queries + 2 * heads * size, padded = SkinnyProduct.Padded(queries);
+        int queries = _config.HeadCount * size, stride = queries + 2 * heads * size, spacing = NarrowProduct.Stride(queries);
         var rotated = stackalloc float[size];
         var mixed = stackalloc float[size];
         var scale = 1 / MathF.Sqrt(size);
@@ -121,7 +122,7 @@ internal sealed unsafe partial class CpuDecoder
                 new Span<float>(mixed, size).Clear();
                 count = 0;
                 for (var slot = 0; slot <= _slot; slot = Next(slot, row)) RowMath.AddScaled(mixed, v + (long)slot * size, own.Scores[count++] / total, size);
-                for (var i = 0; i < size; i++) _attended[row * padded + SkinnyProduct.Place(query * size + i, queries)] = mixed[i];
+                RowMath.Put(mixed, size, _attended + (long)row * spacing, query * size, queries);
             }
         }
     }
@@ -132,7 +133,7 @@ internal sealed unsafe partial class CpuDecoder
     private void Add(in Projection projection, float* x, in Own own, int member)
     {
         var hidden = _config.HiddenSize;
-        projection.Apply(x, _rows, _added, hidden, projection.Share(member, _team.Size), own.Low);
+        projection.Apply(x, _rows, _added, hidden, projection.Share(member, _team.Size), own.Low, own.Products);
         _team.Meet();
         RowMath.AddScaled(own.Hidden, _added, 1, _rows * hidden);
     }
@@ -141,9 +142,9 @@ internal sealed unsafe partial class CpuDecoder
     {
         var inner = _config.IntermediateSize;
         var share = layer.Gate.Share(member, _team.Size);
-        layer.Gate.Apply(own.Normalized, _rows, own.Gate, inner, share, own.Low);
-        layer.Up.Apply(own.Normalized, _rows, own.Up, inner, share, own.Low);
+        layer.Gate.Apply(own.Normalized, _rows, own.Gate, inner, share, own.Low, own.Products);
+        layer.Up.Apply(own.Normalized, _rows, own.Up, inner, share, own.Low, own.Products);
         for (var row = 0; row < _rows; row++)
-            RowMath.Gate(own.Gate + (long)row * inner, own.Up + (long)row * inner, _activated + (long)row * SkinnyProduct.Padded(inner), share.From, share.To, inner);
+            RowMath.Gate(own.Gate + (long)row * inner, own.Up + (long)row * inner, _activated + (long)row * NarrowProduct.Stride(inner), share.From, share.To, inner);
     }
 }

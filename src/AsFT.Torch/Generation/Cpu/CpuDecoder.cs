@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime.Cpu;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -49,7 +50,7 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
     private readonly float* _logits;
 
     /// <summary>What each member of the team has for itself.</summary>
-    private readonly struct Own(float* hidden, float* normalized, float* gate, float* up, float* low, float* scores)
+    private readonly struct Own(float* hidden, float* normalized, float* gate, float* up, float* low, float* products, float* scores)
     {
         /// <summary>The residual stream, (rows × hidden); every member keeps all of it, which saves meetings.</summary>
         public readonly float* Hidden = hidden;
@@ -57,6 +58,7 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         public readonly float* Gate = gate;
         public readonly float* Up = up;
         public readonly float* Low = low;
+        public readonly float* Products = products;
         public readonly float* Scores = scores;
     }
 
@@ -80,23 +82,25 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         }
 
         long rows = cache.Rows, queries = _config.HeadCount * _config.HeadSize, keys = _config.KeyValueHeadCount * _config.HeadSize;
+        // The products' filling included.
+        long columns = NarrowProduct.PaddedColumns((int)rows);
         int hidden = _config.HiddenSize, inner = _config.IntermediateSize, rank = Math.Max(_head.Rank, _layers.Max(layer => layer.Rank));
         _projected = Allocate(rows * (queries + 2 * keys));
-        _attended = Allocate(rows * SkinnyProduct.Padded((int)queries));
-        _activated = Allocate(rows * SkinnyProduct.Padded(inner));
+        _attended = Allocate(columns * NarrowProduct.Stride((int)queries));
+        _activated = Allocate(columns * NarrowProduct.Stride(inner));
         _added = Allocate(rows * hidden);
         _logits = Allocate(rows * _config.VocabularySize);
         var bytes = 4 * parameters.Values.Sum(parameter => parameter.numel());
         var members = (int)Math.Clamp(bytes / BytesPerThread, 1, get_num_threads());
-        _own = [.. Enumerable.Range(0, members).Select(_ => new Own(Allocate(rows * hidden), Allocate(rows * SkinnyProduct.Padded(hidden)),
-            Allocate(rows * inner), Allocate(rows * inner), Allocate(rows * rank), Allocate(cache.Capacity)))];
+        _own = [.. Enumerable.Range(0, members).Select(_ => new Own(Allocate(rows * hidden), Allocate(columns * NarrowProduct.Stride(hidden)),
+            Allocate(rows * inner), Allocate(rows * inner), Allocate(columns * rank), Allocate(columns * Projection.OutputsAtOnce), Allocate(cache.Capacity)))];
         _team = new ThreadTeam(members, Work);
     }
 
     /// <summary>Whether a model can be decoded this way, with the adapters it has now.</summary>
     public static bool Handles(CausalLanguageModel model) =>
-        SkinnyProduct.IsSupported && model.Placement.DType == ScalarType.Float32 && model.Placement.Device.type == TorchSharp.DeviceType.CPU
-        && model.Config.HiddenSize >= SkinnyProduct.Width
+        NarrowProduct.IsSupported && model.Placement.DType == ScalarType.Float32 && model.Placement.Device.type == TorchSharp.DeviceType.CPU
+        && model.Config.HiddenSize >= NarrowProduct.Block
         && model.named_parameters().All(p => Projection.IsPlain(p.parameter)) && model.LinearLayers().All(Projection.Handles);
 
     /// <summary>Frees the threads and the memory.</summary>

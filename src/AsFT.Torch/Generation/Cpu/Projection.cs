@@ -1,6 +1,8 @@
+using System.Runtime.Intrinsics;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime.Cpu;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Generation.Cpu;
@@ -8,6 +10,9 @@ namespace AsFT.Torch.Generation.Cpu;
 /// <summary>A linear layer as the kernels see it: where its numbers lie. The model must outlive it.</summary>
 internal readonly unsafe struct Projection
 {
+    /// <summary>Outputs that are computed before they are put where they belong.</summary>
+    public const int OutputsAtOnce = 192;
+
     private readonly float* _weight;
     private readonly float* _bias;
     private readonly float* _a;
@@ -41,7 +46,7 @@ internal readonly unsafe struct Projection
 
     /// <summary>Whether <see cref="Apply"/> gives what the layer's own forward gives.</summary>
     public static bool Handles(LinearLayer layer) =>
-        IsPlain(layer.Weight) && layer.InFeatures >= SkinnyProduct.Width && (layer.Bias is null || IsPlain(layer.Bias))
+        IsPlain(layer.Weight) && layer.InFeatures >= NarrowProduct.Block && (layer.Bias is null || IsPlain(layer.Bias))
         && layer.Adapter is null or LoraLayer { IsTraining: false }
         && (layer.Adapter is not LoraLayer adapter || (IsPlain(adapter.A) && IsPlain(adapter.B)));
 
@@ -59,23 +64,46 @@ internal readonly unsafe struct Projection
     }
 
     /// <summary>Computes the outputs of a share.</summary>
-    /// <param name="x">(rows × padded inputs), see <see cref="SkinnyProduct"/>.</param>
+    /// <param name="x">(padded rows × spaced inputs), the columns of a <see cref="NarrowProduct"/>.</param>
     /// <param name="rows">Rows.</param>
     /// <param name="y">(rows × …).</param>
     /// <param name="stride">Numbers from one row of y to the next.</param>
     /// <param name="share">First output and last + 1.</param>
-    /// <param name="low">Room for rows × <see cref="Rank"/> numbers.</param>
-    public void Apply(float* x, int rows, float* y, int stride, (int From, int To) share, float* low)
+    /// <param name="low">Room for <see cref="Rank"/> × padded rows numbers.</param>
+    /// <param name="products">Room for <see cref="OutputsAtOnce"/> × padded rows numbers.</param>
+    public void Apply(float* x, int rows, float* y, int stride, (int From, int To) share, float* low, float* products)
     {
-        SkinnyProduct.Multiply(x, rows, _weight, InFeatures, y, stride, share.From, share.To);
-        if (_bias is not null)
-            for (var r = 0; r < rows; r++)
-                for (var j = share.From; j < share.To; j++) y[(long)r * stride + j] += _bias[j];
-        if (Rank == 0) return;
+        var columns = NarrowProduct.PaddedColumns(rows);
         // Every member takes A·x itself: it is small, and a meeting would cost more.
-        SkinnyProduct.Multiply(x, rows, _a, InFeatures, low, Rank, 0, Rank);
+        if (Rank > 0) Multiply(_a, x, columns, low, Rank);
+        for (var first = share.From; first < share.To; first += OutputsAtOnce)
+        {
+            var count = Math.Min(OutputsAtOnce, share.To - first);
+            var result = columns == 1 ? y + first : products;
+            Multiply(_weight + (long)first * InFeatures, x, columns, result, count);
+            if (Rank > 0) AddAdapter(low, columns, result, first, count);
+            if (columns > 1) RowMath.Transpose(products, count, columns, y + first, rows, stride);
+        }
+        if (_bias is null) return;
         for (var r = 0; r < rows; r++)
-            for (var j = share.From; j < share.To; j++)
-                y[(long)r * stride + j] += _scale * RowMath.Dot(_b + (long)j * Rank, low + r * Rank, Rank);
+            for (var j = share.From; j < share.To; j++) y[(long)r * stride + j] += _bias[j];
+    }
+
+    private void Multiply(float* w, float* x, int columns, float* result, int count) =>
+        NarrowProduct.Multiply(w, InFeatures, x, columns, result, 0, count, Vector512.IsHardwareAccelerated);
+
+    // result += scale·B·low
+    private void AddAdapter(float* low, int columns, float* result, int first, int count)
+    {
+        for (var j = 0; j < count; j++)
+        {
+            var b = _b + (long)(first + j) * Rank;
+            if (columns == 1)
+            {
+                result[j] += _scale * RowMath.Dot(b, low, Rank);
+                continue;
+            }
+            for (var k = 0; k < Rank; k++) RowMath.AddScaled(result + (long)j * columns, low + (long)k * columns, _scale * b[k], columns);
+        }
     }
 }

@@ -2,6 +2,7 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Generation.Cpu;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime.Cpu;
 using AsFT.Torch.Tests.Models;
 using static TorchSharp.torch;
 
@@ -12,7 +13,7 @@ public sealed class CpuDecoderTests
     // A step of the decoder behind a prompt against libtorch's.
     private static void AssertStepsAgree(CausalLanguageModel model)
     {
-        if (!SkinnyProduct.IsSupported) Assert.Skip("No vectors of 512 bits here.");
+        if (!NarrowProduct.IsSupported) Assert.Skip("No vectors of 256 bits here.");
         Assert.True(CpuDecoder.Handles(model));
         using var scope = NewDisposeScope();
         using var _ = no_grad();
