@@ -80,16 +80,6 @@ public sealed class FullParameterTrainer
                 meter.Report(done, (double)done / plan.StepsPerEpoch, rate, measures, validationLoss: null);
             }
         }
-        return new TrainingResult
-        {
-            Steps = done,
-            StoppedEarly = false,
-            CrossEntropy = meter.EpochCrossEntropy.Sum / meter.EpochCrossEntropy.Count,
-            Penalty = 0,
-            AnchoredShare = double.NaN,
-            Duration = meter.Elapsed,
-            Tokens = meter.Tokens,
-            History = meter.History,
-        };
+        return meter.Result(done);
     }
 }

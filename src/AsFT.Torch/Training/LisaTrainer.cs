@@ -109,17 +109,7 @@ public sealed class LisaTrainer
             }
             anchor.copy_(parameters.Values);
         }
-        return new TrainingResult
-        {
-            Steps = done,
-            StoppedEarly = false,
-            CrossEntropy = meter.EpochCrossEntropy.Sum / meter.EpochCrossEntropy.Count,
-            Penalty = 0,
-            AnchoredShare = double.NaN,
-            Duration = meter.Elapsed,
-            Tokens = meter.Tokens,
-            History = meter.History,
-        };
+        return meter.Result(done);
 
         double Rate(int taskSteps) => LearningRate.At(_options, taskSteps, plan.TotalSteps, plan.StepsPerEpoch);
     }

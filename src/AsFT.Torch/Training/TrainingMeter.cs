@@ -88,6 +88,19 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
         progress?.Report(report);
     }
 
+    /// <summary>The result of a run without a penalty that went to its end.</summary>
+    public TrainingResult Result(int steps) => new()
+    {
+        Steps = steps,
+        StoppedEarly = false,
+        CrossEntropy = EpochCrossEntropy.Sum / EpochCrossEntropy.Count,
+        Penalty = 0,
+        AnchoredShare = double.NaN,
+        Duration = Elapsed,
+        Tokens = Tokens,
+        History = History,
+    };
+
     /// <summary>λ of the last step; NaN without a penalty.</summary>
     public double PenaltyWeight()
     {
