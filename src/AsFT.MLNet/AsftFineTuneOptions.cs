@@ -1,3 +1,4 @@
+using AsFT.MLNet.FineTuning;
 using System.Text.Json.Serialization;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
@@ -224,5 +225,5 @@ public sealed class AsftFineTuneOptions
     internal Action<MemoryPlan, long?>? MemoryPlanned { get; set; }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
-    internal AsftFineTuneOptions Copy() => (AsftFineTuneOptions)MemberwiseClone();
+    internal AsftFineTuneOptions Copy() => OptionsCheck.WithOwnArrays((AsftFineTuneOptions)MemberwiseClone());
 }

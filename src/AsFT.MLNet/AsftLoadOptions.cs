@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using Microsoft.Extensions.AI;
 
@@ -40,6 +41,21 @@ public sealed class AsftLoadOptions
 
     /// <summary>The options of the load that is under way in this flow of control.</summary>
     internal static AsftLoadOptions Current => Ambient.Value ?? new AsftLoadOptions();
+
+    /// <summary>Makes sure that there is such a device, and that it computes in the format.</summary>
+    /// <exception cref="ArgumentException">Device or DType is wrong, or not there.</exception>
+    internal void CheckPlacement()
+    {
+        if (Device is null && DType is null) return;
+        try
+        {
+            ComputePlacement.Resolve(Device ?? "auto", DType ?? "auto");
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"AsftLoadOptions: {e.Message}", e);
+        }
+    }
 
     /// <summary>Makes these options the current ones while an action runs. ML.NET's own loading has no room for them.</summary>
     internal T Use<T>(string? zipFolder, Func<T> action)

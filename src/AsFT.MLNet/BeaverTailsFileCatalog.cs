@@ -16,7 +16,7 @@ public static class BeaverTailsFileCatalog
     /// <param name="categories">Categories in the order of the label's slots; null: the 14 of BeaverTails.</param>
     /// <returns>Text columns Prompt and Response, and Label, a vector of bools with the categories as slot names.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">A line is no such object, or has another category; names file and line. Thrown when the rows are read.</exception>
+    /// <exception cref="InvalidDataException">A line is no such object, or has another category; names file and line, or record. Thrown when the rows are read.</exception>
     public static IDataView LoadFromBeaverTailsFile(this DataOperationsCatalog catalog, string path, IReadOnlyList<string>? categories = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -28,7 +28,7 @@ public static class BeaverTailsFileCatalog
         var schema = SchemaDefinition.Create(typeof(Row));
         schema[nameof(Row.Label)].ColumnType = new VectorDataViewType(BooleanDataViewType.Instance, names.Count);
         schema[nameof(Row.Label)].AddAnnotation("SlotNames", new VBuffer<ReadOnlyMemory<char>>(names.Count, [.. names.Select(name => name.AsMemory())]), new VectorDataViewType(TextDataViewType.Instance, names.Count));
-        return catalog.LoadFromEnumerable(Rows(path, names), schema);
+        return catalog.LoadFromEnumerable(Rows(Path.GetFullPath(path), names), schema);
     }
 
     private static IEnumerable<Row> Rows(string path, IReadOnlyList<string> names)

@@ -67,7 +67,7 @@ public sealed class ChatModelOptions : HarmfulnessJudgeOptions
     internal override JudgeSource Source()
     {
         var client = Client ?? throw OptionsCheck.Wrong(nameof(Client), "Client is not set; it is the chat model that is asked.");
-        return new JudgeSource([.. Categories], () => new ChatModelJudge(client, Settings(), OwnsClient));
+        return new JudgeSource([.. Categories], () => new ChatModelJudge(client, Settings(), OwnsClient)) { OwnsUnmade = OwnsClient };
     }
 
     private ChatJudgeOptions Settings() => new()

@@ -34,6 +34,6 @@ public sealed class CustomJudgeOptions : HarmfulnessJudgeOptions
         if (Judge is not { } judge) throw OptionsCheck.Wrong(nameof(Judge), "Judge is not set; it is the judge that is asked.");
         if (judge.Categories is not { Count: > 0 } categories || categories.Distinct(StringComparer.Ordinal).Count() != categories.Count)
             throw OptionsCheck.Wrong(nameof(Judge), $"The judge '{judge.Name}' must have at least one category, and none of them twice.");
-        return new JudgeSource([.. categories], () => judge, ownsJudge: OwnsJudge);
+        return new JudgeSource([.. categories], () => judge, ownsJudge: OwnsJudge) { OwnsUnmade = OwnsJudge };
     }
 }

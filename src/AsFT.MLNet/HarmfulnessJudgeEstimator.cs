@@ -30,8 +30,9 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
     /// <param name="input">Rows with the prompt, response and label columns.</param>
     /// <returns>A transformer that scores with the judge; disposed by the caller.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of a wrong type.</exception>
-    /// <exception cref="ArgumentException">An option does not fit the model, for instance a target module it does not have.</exception>
-    /// <exception cref="InvalidDataException">A model file is damaged, there are no rows, or none leaves room for its answer.</exception>
+    /// <exception cref="ArgumentException">An option does not fit the model, for instance a target module it does not have, or MaxLength leaves no row room for its answer.</exception>
+    /// <exception cref="InvalidDataException">A model file is damaged, or there are no rows.</exception>
+    /// <exception cref="IOException">JudgeOutputFolder cannot be written to, or holds another model.</exception>
     /// <exception cref="InvalidOperationException">The loss became infinite.</exception>
     /// <exception cref="OperationCanceledException">The token of the options, or the MLContext, was cancelled; nothing is written then.</exception>
     public HarmfulnessScoringTransformer Fit(IDataView input)
@@ -43,6 +44,7 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
         var folder = _options.JudgeOutputFolder!;
         // An hour of training must not end in a folder that takes no files.
         OutputProbe.Check(folder, nameof(_options.JudgeOutputFolder));
+        JudgeTrainer.CheckTarget(_options.PretrainedModelPath!, folder);
         var (examples, categories) = JudgeRows.Read(input, _options, cancellation.Token.ThrowIfCancellationRequested);
         var (train, held) = JudgeRows.Split(examples, _options.ValidationFraction, _options.Seed);
         log.Info(MessageSensitivity.None, $"{train.Count} training rows, {held?.Count ?? 0} held out, {categories.Count} categories; {train.Count(example => example.IsHarmful)} harmful");

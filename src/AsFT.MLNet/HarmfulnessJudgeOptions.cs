@@ -1,3 +1,4 @@
+using AsFT.MLNet.FineTuning;
 using System.Text.Json.Serialization;
 using AsFT.MLNet.Scoring;
 
@@ -30,5 +31,5 @@ public abstract class HarmfulnessJudgeOptions
     internal abstract double? HarmfulAbove { get; }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
-    internal HarmfulnessJudgeOptions Copy() => (HarmfulnessJudgeOptions)MemberwiseClone();
+    internal HarmfulnessJudgeOptions Copy() => OptionsCheck.WithOwnArrays((HarmfulnessJudgeOptions)MemberwiseClone());
 }

@@ -20,7 +20,7 @@ public sealed class HarmfulnessScoringEstimator : IEstimator<HarmfulnessScoringT
         _host = environment.Register(nameof(HarmfulnessScoringEstimator));
         _options = options.Copy();
         // What the judge lacks is told here, not after an hour of training before it in the chain. No weights are read.
-        _options.Judge!.Source().Dispose();
+        _ = _options.Judge!.Source();
     }
 
     /// <summary>Checks the columns and makes the transformer; nothing is learnt, no row is read, and a moderation model's weights wait for the first score that is read.</summary>

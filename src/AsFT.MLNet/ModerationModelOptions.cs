@@ -54,7 +54,8 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
     {
         if (string.IsNullOrEmpty(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), "ModelPath is not set; it names the folder of the moderation model.");
         if (!Directory.Exists(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), $"ModelPath is '{ModelPath}'; there is no such folder.");
-        var folder = ModelPath;
+        // What is read later is read where it lies now.
+        var folder = Path.GetFullPath(ModelPath);
         return new JudgeSource(ModerationModelJudge.ReadCategories(folder, Settings()), () => Load(folder)) { Model = new JudgeModel(folder, new Lazy<ModelReference>(() => ModelReference.Of(folder))) };
     }
 

@@ -171,7 +171,7 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>A copy that later changes of the original do not reach.</summary>
     internal TrainHarmfulnessJudgeOptions Copy()
     {
-        var copy = (TrainHarmfulnessJudgeOptions)MemberwiseClone();
+        var copy = OptionsCheck.WithOwnArrays((TrainHarmfulnessJudgeOptions)MemberwiseClone());
         copy.Scoring = Scoring?.Copy();
         return copy;
     }

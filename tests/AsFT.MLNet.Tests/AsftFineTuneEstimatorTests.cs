@@ -150,14 +150,16 @@ public sealed class AsftFineTuneEstimatorTests
     }
 
     [Fact]
-    public void An_adapter_folder_that_cannot_be_written_is_told_before_training()
+    public void A_folder_that_cannot_be_written_is_told_before_training()
     {
         using var folder = new TemporaryFolder();
         var reports = new List<TrainingProgress>();
         var error = Assert.Throws<IOException>(() => Pipelines.Train(_context, o => (o.AdapterOutputFolder, o.Progress) = (Path.Combine(folder.Write("file", ""), "peft"), new Sink(reports))));
         Assert.Contains("AdapterOutputFolder", error.Message);
+        error = Assert.Throws<IOException>(() => Pipelines.Train(_context, o => (o.CheckpointFolder, o.Progress) = (folder.Write("other", ""), new Sink(reports))));
+        Assert.Contains("CheckpointFolder", error.Message);
         Assert.Empty(reports);
-        Assert.Equal([folder.File("file")], Directory.EnumerateFileSystemEntries(folder.Path));
+        Assert.Equal([folder.File("file"), folder.File("other")], Directory.EnumerateFileSystemEntries(folder.Path).Order());
     }
 
     [Fact]

@@ -92,11 +92,12 @@ internal abstract class AnsweringModel : IDisposable
                 options.SystemColumnName ??= Pipelines.SystemColumn;
                 configure?.Invoke(options);
             };
-            _model = ml.Model.LoadAsft(file, load, out _);
+            _model = ml.Model.LoadAsft(file, load, out var input);
             _tuned = Pipelines.FindFineTuned(_model, file);
-            // The columns have the names that the pipeline was trained with.
-            Rename(nameof(Instruction.Prompt), saved!.PromptColumnName);
-            Rename(nameof(Instruction.Context), saved.ContextColumnName);
+            // The columns have the names that the pipeline was trained with; where a transform before the fine-tuning
+            // makes the prompt out of a column Prompt, that is the one to give.
+            if (input?.GetColumnOrNull(nameof(Instruction.Prompt)) is null) Rename(nameof(Instruction.Prompt), saved!.PromptColumnName);
+            Rename(nameof(Instruction.Context), saved!.ContextColumnName);
             Rename(nameof(Instruction.System), saved.SystemColumnName);
         }
 

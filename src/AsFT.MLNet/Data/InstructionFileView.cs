@@ -11,7 +11,8 @@ internal sealed class InstructionFileView : IDataView
 
     public InstructionFileView(string path, InstructionFileOptions options)
     {
-        _path = path;
+        // Each pass reads it where it lies now.
+        _path = Path.GetFullPath(path);
         _fields = options.Fields();
         var builder = new DataViewSchema.Builder();
         foreach (var field in _fields) builder.AddColumn(field.ColumnName, TextDataViewType.Instance);

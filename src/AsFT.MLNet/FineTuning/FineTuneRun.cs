@@ -21,6 +21,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var folder = options.AlignedModelPath!;
         // An hour of training must not end in a folder that takes no files.
         if (options.AdapterOutputFolder is not null) OutputProbe.Check(options.AdapterOutputFolder, nameof(options.AdapterOutputFolder));
+        if (options.CheckpointFolder is not null) OutputProbe.Check(options.CheckpointFolder, nameof(options.CheckpointFolder));
         var tokenizer = LanguageTokenizer.Load(folder);
         var config = ModelConfig.Load(folder);
         CheckVocabulary(tokenizer, config, folder);

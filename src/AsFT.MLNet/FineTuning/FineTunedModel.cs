@@ -11,6 +11,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
 {
     private readonly TextGenerator _generator = new(model, tokenizer);
     private readonly Lock _lock = new();
+    private bool _isDisposed;
 
     public LoraAdapter Adapter => adapter;
 
@@ -23,6 +24,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         int[][] ids = [.. prompts.Select(prompt => template.TokenizePrompt(tokenizer, prompt, limit))];
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
             return [.. _generator.Generate(ids, options, cancellationToken).Select(answer => answer.Text)];
         }
     }
@@ -37,6 +39,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         var examples = read(example => template.Tokenize(tokenizer, example, maxLength ?? model.Config.MaxPositions));
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
             return Evaluation.CrossEntropy(model, examples, batchSize, cancellationToken);
         }
     }
@@ -45,6 +48,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
     {
         lock (_lock)
         {
+            _isDisposed = true;
             adapter.Dispose();
             model.Dispose();
         }

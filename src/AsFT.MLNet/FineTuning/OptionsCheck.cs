@@ -7,6 +7,14 @@ namespace AsFT.MLNet.FineTuning;
 /// <summary>Checks options before any file is read; each message names the option, its value and what is wanted.</summary>
 internal static class OptionsCheck
 {
+    /// <summary>Gives a shallow copy of options arrays of its own, so that changes within the original's do not reach it.</summary>
+    public static T WithOwnArrays<T>(T copy) where T : notnull
+    {
+        foreach (var property in copy.GetType().GetProperties())
+            if (property.PropertyType == typeof(string[]) && property.CanWrite && property.GetValue(copy) is string[] texts) property.SetValue(copy, texts.Clone());
+        return copy;
+    }
+
     /// <exception cref="ArgumentException">An option is wrong.</exception>
     public static void Validate(AsftFineTuneOptions options)
     {

@@ -16,6 +16,7 @@ internal static class FineTuneReader
         SavedFineTune saved = null!;
         readPart(SavedFineTune.PartName, stream => saved = SavedFineTune.Read(stream));
         var adapter = new AdapterFiles(ReadBytes(readPart, AdapterFiles.ConfigName), ReadBytes(readPart, AdapterFiles.WeightsName));
+        loading.CheckPlacement();
         saved.Options.Device = loading.Device ?? saved.Options.Device;
         saved.Options.DType = loading.DType ?? saved.Options.DType;
         loading.Configure?.Invoke(saved.Options);

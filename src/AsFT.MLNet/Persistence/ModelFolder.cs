@@ -50,11 +50,13 @@ internal static class ModelFolder
         if (given is not null)
             return Directory.Exists(given) ? given : throw new DirectoryNotFoundException($"AsftLoadOptions.{role.LoadOption} is '{given}'; there is no such folder.");
         // Where it was; else as far from here, or from the zip, as it was from the process that saved it; else beside the zip.
-        List<string> places = [model.Path, Path.GetFullPath(model.RelativePath)];
+        // Either separator: the zip may come from another system.
+        var relative = model.RelativePath.Replace('\\', Path.DirectorySeparatorChar);
+        List<string> places = [model.Path, Path.GetFullPath(relative)];
         if (zipFolder is not null)
         {
-            places.Add(Path.GetFullPath(Path.Combine(zipFolder, model.RelativePath)));
-            places.Add(Path.Combine(zipFolder, Path.GetFileName(Path.TrimEndingDirectorySeparator(model.Path))));
+            places.Add(Path.GetFullPath(Path.Combine(zipFolder, relative)));
+            places.Add(Path.Combine(zipFolder, model.Path.TrimEnd('/', '\\').Split('/', '\\')[^1]));
         }
         return places.FirstOrDefault(Directory.Exists) ?? throw new DirectoryNotFoundException(
             $"The model {role.Purpose} is not at '{model.Path}' any more. Load with mlContext.Model.LoadAsft and name its new place with AsftLoadOptions.{role.LoadOption}.");

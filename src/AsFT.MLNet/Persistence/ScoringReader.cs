@@ -15,6 +15,7 @@ internal static class ScoringReader
         SavedScoring saved = null!;
         readPart(SavedScoring.PartName, stream => saved = SavedScoring.Read(stream));
         var options = saved.Options;
+        loading.CheckPlacement();
         if (options.Judge is ModerationModelOptions moderation)
         {
             moderation.Device = loading.Device ?? moderation.Device;
@@ -45,7 +46,7 @@ internal static class ScoringReader
         }
         catch (ArgumentException e) when (!isConfigured)
         {
-            throw new InvalidDataException($"The model file's part '{SavedScoring.PartName}' holds a wrong option: {e.Message}", e);
+            throw new InvalidDataException($"The model file's part '{SavedScoring.PartName}' holds a wrong option, which AsftLoadOptions.ConfigureScoring can set: {e.Message}", e);
         }
     }
 

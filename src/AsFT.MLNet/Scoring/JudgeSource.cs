@@ -29,6 +29,9 @@ internal sealed class JudgeSource(IReadOnlyList<string> categories, Func<IHarmfu
     /// <summary>A folder that goes with this object.</summary>
     public PassingFolder? Extracted { get; init; }
 
+    /// <summary>Whether what the judge is made of goes with this object even where no score was asked for.</summary>
+    public bool OwnsUnmade { get; init; }
+
     /// <summary>The judge, where it was made already.</summary>
     public IHarmfulnessJudge? Made => _judge;
 
@@ -57,7 +60,7 @@ internal sealed class JudgeSource(IReadOnlyList<string> categories, Func<IHarmfu
         {
             if (_isDisposed) return;
             _isDisposed = true;
-            if (ownsJudge) (_judge ?? Classifier)?.Dispose();
+            if (ownsJudge) (_judge ?? Classifier ?? (OwnsUnmade ? create() : null))?.Dispose();
             Extracted?.Dispose();
         }
     }

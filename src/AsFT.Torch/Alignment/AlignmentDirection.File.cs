@@ -79,7 +79,7 @@ public sealed partial class AlignmentDirection
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         var format = new AlignmentDirectionFormat { Encoding = encoding, Rank = rank, AlignedFingerprint = AlignedFingerprint, BaseFingerprint = BaseFingerprint };
-        var plans = _layers.Select(layer => new LayerPlan(layer.Key, layer.Value.OutFeatures, layer.Value.InFeatures, layer.Value.Left.dtype));
+        var plans = _layers.Select(layer => new LayerPlan(layer.Key, layer.Value.OutFeatures, layer.Value.InFeatures, layer.Value.Left.dtype, layer.Value.Left.shape[1]));
         DirectionWriter.Write(path, [.. plans], format, KeptEnergy, writer =>
         {
             foreach (var (name, layer) in _layers) writer.Add(name, layer);
@@ -88,7 +88,8 @@ public sealed partial class AlignmentDirection
 
     /// <summary>
     /// Builds a direction straight into a file, layer by layer: the file is what <see cref="Build"/> and <see cref="Save"/> make,
-    /// byte for byte, and memory holds one matrix at most (a few blocks where both weights are bfloat16 and no factors are wanted).
+    /// byte for byte, and memory holds one layer at a time: a few blocks where both weights are bfloat16 and no factors are wanted,
+    /// else both weights, and for factors what finding them takes in float64.
     /// </summary>
     /// <param name="aligned">The aligned model.</param>
     /// <param name="baseline">The model it was made from.</param>
@@ -106,7 +107,7 @@ public sealed partial class AlignmentDirection
         var names = RequireMatching(aligned, baseline, layerNames);
         var layers = new List<AlignmentDirectionLayer>();
         var plans = names.Select(name => (Name: name, aligned.Entries[$"{name}.weight"].Shape)).Select(layer =>
-            new LayerPlan(layer.Name, layer.Shape[0], layer.Shape[1], DirectionReader.DTypeOf(aligned, baseline, layer.Name)));
+            new LayerPlan(layer.Name, layer.Shape[0], layer.Shape[1], DirectionReader.DTypeOf(aligned, baseline, layer.Name), layer.Shape[1]));
         DirectionWriter.Write(path, [.. plans], format ?? new(), 1, writer =>
         {
             foreach (var name in names)

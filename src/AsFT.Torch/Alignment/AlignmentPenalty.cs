@@ -14,7 +14,8 @@ namespace AsFT.Torch.Alignment;
 /// <remarks>
 /// Layers of one shape are computed as one batch. Memory held on the adapter's device per layer, in the adapter's format
 /// unless <see cref="AlignmentPenaltyOptions.StorageDType"/> says otherwise: Reference d_out² or, when that is dearer to
-/// use, d_out·d_in + d_in²; Guard the smaller of d_out² and about d_out·d_in; Subspace d_out·k; Flattened d_out·d_in; None nothing. <see cref="AnchoredShare"/> adds d_out·k
+/// use, d_out·d_in + d_in²; Guard the smaller of d_out² and about d_out·d_in; Subspace d_out·k; Flattened d_out·d_in; None nothing. A CPU's own kernel for
+/// symmetric matrices keeps about r·(3·d_out + d_in) numbers more. <see cref="AnchoredShare"/> adds d_out·k
 /// per layer from its first call (d_out·d_in with Flattened).
 /// λ belongs to the optimizer step: call <see cref="AccumulateGradients(double)"/> once per step, however many micro-batches it has.
 /// </remarks>

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
 
-/// <summary>A layer that a direction's file is going to hold.</summary>
-internal sealed record LayerPlan(string Name, long OutFeatures, long InFeatures, ScalarType DType);
+/// <summary>A layer that a direction's file is going to hold; Rank is what its factors have, or d_in where it is a matrix.</summary>
+internal sealed record LayerPlan(string Name, long OutFeatures, long InFeatures, ScalarType DType, long Rank);
 
 /// <summary>Writes a direction's file layer by layer: its header follows from shapes, so that no layer waits for another.</summary>
 internal sealed class DirectionWriter
@@ -30,7 +30,7 @@ internal sealed class DirectionWriter
         foreach (var layer in layers)
         {
             var dtype = SafetensorsDTypes.FromScalarType(format.Encoding == AlignmentDirectionEncoding.BFloat16 ? ScalarType.BFloat16 : layer.DType)!.Value;
-            if (IsFactored(layer.OutFeatures, layer.InFeatures, out var rank))
+            if (IsFactored(layer.OutFeatures, layer.InFeatures, layer.Rank, out var rank))
             {
                 _tensors.Add(new(layer.Name + AlignmentDirection.LeftSuffix, dtype, [layer.OutFeatures, rank]));
                 _tensors.Add(new(layer.Name + AlignmentDirection.RightSuffix, dtype, [layer.InFeatures, rank]));
@@ -78,7 +78,7 @@ internal sealed class DirectionWriter
         using var _ = no_grad();
         var energy = layer.Norm * layer.Norm;
         _all += energy;
-        if (IsFactored(layer.OutFeatures, layer.InFeatures, out var rank))
+        if (IsFactored(layer.OutFeatures, layer.InFeatures, layer.Left.shape[1], out var rank))
         {
             var (left, right) = Truncate(layer, rank);
             Write(name + AlignmentDirection.LeftSuffix, left);
@@ -128,9 +128,10 @@ internal sealed class DirectionWriter
         RandomAccess.FlushToDisk(_file);
     }
 
-    private bool IsFactored(long outFeatures, long inFeatures, out int rank)
+    // A layer that is held as factors has no more columns than those.
+    private bool IsFactored(long outFeatures, long inFeatures, long held, out int rank)
     {
-        rank = _format.Rank ?? 0;
+        rank = (int)Math.Min(_format.Rank ?? 0, held);
         return _format.Encoding == AlignmentDirectionEncoding.Factors && rank < Math.Min(outFeatures, inFeatures);
     }
 
@@ -152,6 +153,8 @@ internal sealed class DirectionWriter
     private unsafe void Write(string name, Tensor tensor)
     {
         var (plan, offset) = _places[name];
+        if (tensor.numel() * tensor.element_size() != plan.ByteCount)
+            throw new InvalidOperationException($"'{name}' has {tensor.numel() * tensor.element_size()} bytes; {plan.ByteCount} were planned.");
         if (plan.ByteCount == 0) return;
         var source = TensorMemory.Pointer(tensor);
         foreach (var (start, count) in TensorMemory.Parts(plan.ByteCount, 1))

@@ -138,7 +138,8 @@ internal sealed class FactoredMetricForm(Tensor factor, Tensor core) : Quadratic
     {
         var low = Transposed(factor).bmm(b.to(factor.dtype));
         var weighted = core.bmm(low);
-        return (factor.bmm(weighted).to(b.dtype), Transposed(low).bmm(weighted).to(b.dtype));
+        // In the adapter's format: squares of small numbers are lost in float16.
+        return (factor.bmm(weighted).to(b.dtype), Transposed(low.to(b.dtype)).bmm(weighted.to(b.dtype)));
     }
 
     public override void Dispose()

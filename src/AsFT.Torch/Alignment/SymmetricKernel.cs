@@ -77,7 +77,18 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     }
 
     /// <summary>Frees the working memory and the results.</summary>
-    public void Dispose() => Reserve(0, 0);
+    public void Dispose()
+    {
+        Free();
+        _values?.Dispose();
+        _halfA?.Dispose();
+        _halfB?.Dispose();
+        _values = _halfA = _halfB = null;
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>For a penalty that nobody disposed of: the tensors have finalizers of their own.</summary>
+    ~SymmetricKernel() => Free();
 
     /// <summary>B column by column, and G = A·Aᵀ.</summary>
     private void Prepare(int layer)
@@ -129,17 +140,9 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     private void Reserve(int rank, int inFeatures)
     {
         if ((rank, inFeatures) == (_rank, _inFeatures)) return;
-        NativeMemory.AlignedFree(_packed);
-        NativeMemory.AlignedFree(_y);
-        NativeMemory.AlignedFree(_grams);
-        NativeMemory.AlignedFree(_parts);
-        _packed = _y = _grams = _parts = null;
-        _values?.Dispose();
-        _halfA?.Dispose();
-        _halfB?.Dispose();
-        _values = _halfA = _halfB = null;
-        (_rank, _inFeatures, _columns) = (rank, inFeatures, Math.Max(NarrowProduct.Group, NarrowProduct.PaddedColumns(rank)));
-        if (rank == 0) return;
+        Dispose();
+        GC.ReRegisterForFinalize(this);
+        _columns = Math.Max(NarrowProduct.Group, NarrowProduct.PaddedColumns(rank));
         _packed = Allocate((long)_layers * _columns * NarrowProduct.Stride(_size));
         _y = Allocate((long)_layers * _size * _columns);
         _grams = Allocate((long)_layers * _columns * _columns);
@@ -147,6 +150,18 @@ internal sealed unsafe class SymmetricKernel : IDisposable
         _toValues = Pointer(_values = empty([_layers]).DetachFromDisposeScope());
         _toHalfA = Pointer(_halfA = empty([_layers, rank, inFeatures]).DetachFromDisposeScope());
         _toHalfB = Pointer(_halfB = empty([_layers, _size, rank]).DetachFromDisposeScope());
+        // Last: what could not be had is asked for again.
+        (_rank, _inFeatures) = (rank, inFeatures);
+    }
+
+    private void Free()
+    {
+        NativeMemory.AlignedFree(_packed);
+        NativeMemory.AlignedFree(_y);
+        NativeMemory.AlignedFree(_grams);
+        NativeMemory.AlignedFree(_parts);
+        _packed = _y = _grams = _parts = null;
+        _rank = _inFeatures = 0;
     }
 
     // Zeroed: the filling is never written.

@@ -24,9 +24,25 @@ public static class MachineMemory
 
     private static long Host()
     {
-        // The limit of a container, or the machine's memory.
-        var limit = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        return OperatingSystem.IsLinux() && LinuxAvailable() is { } free ? Math.Min(limit, free) : limit;
+        if (!OperatingSystem.IsLinux() || LinuxAvailable() is not { } free) return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return Math.Min(free, LeftInContainer() ?? free);
+    }
+
+    // What a control group of version 2 leaves: its limit less what is used, but for files that can be read again.
+    private static long? LeftInContainer()
+    {
+        const string Folder = "/sys/fs/cgroup/", Key = "inactive_file ";
+        try
+        {
+            if (!long.TryParse(File.ReadAllText(Folder + "memory.max"), CultureInfo.InvariantCulture, out var limit)) return null;
+            var used = long.Parse(File.ReadAllText(Folder + "memory.current"), CultureInfo.InvariantCulture);
+            var files = File.ReadLines(Folder + "memory.stat").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal));
+            return Math.Max(0, limit - used + (files is null ? 0 : long.Parse(files.AsSpan(Key.Length), CultureInfo.InvariantCulture)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return null;
+        }
     }
 
     private static long? LinuxAvailable()

@@ -51,7 +51,8 @@ public sealed record JudgeExample(string Prompt, string Response, IReadOnlyDicti
                 };
             return new(Text("prompt"), Text("response"), categories);
         }
-        catch (JsonException e)
+        // Half of a surrogate pair is JSON, and no text.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"'{path}', line {number}: not valid JSON ({e.Message})", e);
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
@@ -17,6 +18,23 @@ public static class JudgeTrainer
     private static readonly string[] TokenizerFiles =
         ["tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"];
 
+    /// <summary>Makes sure that a judge would not take the place of another model; an earlier judge may be replaced. Cheap, so that it can be asked before the training.</summary>
+    /// <param name="decoderFolder">The pretrained model.</param>
+    /// <param name="outputFolder">The folder that is to be written.</param>
+    /// <exception cref="ArgumentException">Both folders are the same.</exception>
+    /// <exception cref="IOException">The folder holds the weights of a model that is no judge.</exception>
+    public static void CheckTarget(string decoderFolder, string outputFolder)
+    {
+        if (Full(decoderFolder) == Full(outputFolder))
+            throw new ArgumentException($"The judge would be written over the model it is made from, '{decoderFolder}'.", nameof(outputFolder));
+        if (!Directory.Exists(outputFolder) || !Directory.EnumerateFiles(outputFolder, "*.safetensors").Any()) return;
+        // Also catches the pretrained model under another name: a link, or other letter case.
+        if (!File.Exists(Path.Combine(outputFolder, "config.json")) || ModelConfig.Load(outputFolder).Architecture?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) != true)
+            throw new IOException($"'{outputFolder}' holds a model that is no judge; choose another folder for the judge.");
+
+        static string Full(string folder) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+    }
+
     /// <summary>Trains a judge and writes it.</summary>
     /// <param name="decoderFolder">Hugging Face folder of the pretrained model, tokenizer files included; left as it is.</param>
     /// <param name="examples">Judged answers to learn from.</param>
@@ -27,6 +45,7 @@ public static class JudgeTrainer
     /// <param name="progress">Told of the run every <see cref="TrainingOptions.ReportEvery"/> steps.</param>
     /// <param name="cancellationToken">Stops between steps; nothing is written then.</param>
     /// <exception cref="ArgumentException">An option is out of its range, there is no example, or an example has a category that is not listed.</exception>
+    /// <exception cref="IOException">The output folder holds a model that is no judge.</exception>
     /// <exception cref="InvalidDataException">The decoder's files are damaged or of another architecture.</exception>
     /// <exception cref="InvalidOperationException">The loss is not finite.</exception>
     public static JudgeTrainingResult Train(string decoderFolder, IReadOnlyList<JudgeExample> examples, string outputFolder, JudgeTrainingOptions? options = null,
@@ -38,8 +57,7 @@ public static class JudgeTrainer
         options ??= new();
         options.Validate();
         if (examples.Count == 0) throw new ArgumentException("There is no example to train the judge on.", nameof(examples));
-        if (Path.GetFullPath(decoderFolder).TrimEnd(Path.DirectorySeparatorChar) == Path.GetFullPath(outputFolder).TrimEnd(Path.DirectorySeparatorChar))
-            throw new ArgumentException($"The judge would be written over the model it is made from, '{decoderFolder}'.", nameof(outputFolder));
+        CheckTarget(decoderFolder, outputFolder);
         var categories = options.Categories ?? [.. examples.SelectMany(e => e.Categories.Keys).Distinct(StringComparer.Ordinal)];
         if (categories.Count == 0) throw new ArgumentException("The examples name no category.", nameof(examples));
 

@@ -44,7 +44,7 @@ public sealed class FineTuner
     /// <param name="progress">Gets a report every <see cref="TrainingOptions.ReportEvery"/> steps, on the calling thread.</param>
     /// <param name="cancellationToken">Stops the run between steps; training checkpoints already written stay.</param>
     /// <exception cref="ArgumentException">There are no examples, or one of them cannot be trained on; names it.</exception>
-    /// <exception cref="InvalidOperationException">The loss became infinite or not a number.</exception>
+    /// <exception cref="InvalidOperationException">The loss became infinite or not a number, or RefusalTolerance is set and there is no penalty, or no held-out refusals.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public TrainingResult Train(IReadOnlyList<TokenizedExample> examples, IReadOnlyList<TokenizedExample>? validation = null,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)

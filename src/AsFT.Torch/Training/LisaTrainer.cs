@@ -91,6 +91,7 @@ public sealed class LisaTrainer
                 using var scope = NewDisposeScope();
                 alignmentBatches.MoveNext();
                 step.Run(alignmentBatches.Current, Rate(done), measureAll: false);
+                meter.AddTokens(alignmentBatches.Current);
             }
             anchor.copy_(parameters.Values);
             for (var i = 0; i < _lisa.TaskSteps && done < plan.TotalSteps; i++)

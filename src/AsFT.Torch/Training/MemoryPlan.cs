@@ -96,7 +96,9 @@ public sealed record MemoryPlan
         var pass = ActivationCount.Of(config, lora, chosen);
         var logitSize = Math.Max(4, size);
         var marked = Math.Min(tokens, supervised ?? tokens);
-        var chunk = Math.Min(marked, Math.Max(1, HeadLoss.ChunkBytes / (config.VocabularySize * logitSize)));
+        // A head that learns makes all logits at once, and autograd keeps their logarithms and makes two gradients.
+        var isWhole = chosen.Contains("lm_head");
+        var chunk = isWhole ? 4 * marked : Math.Min(marked, Math.Max(1, HeadLoss.ChunkBytes / (config.VocabularySize * logitSize)));
         // A half-precision model also holds the logits as the head made them and as the product takes them.
         var logits = chunk * config.VocabularySize * (logitSize + (size < 4 ? size : 0)) + 3 * marked * config.HiddenSize * size;
         // With checkpointing all that is kept are the layers' inputs, and what one layer keeps is made again and soon gone.
@@ -152,7 +154,8 @@ public sealed record MemoryPlan
         var size = penalty.StorageDType is { } stored ? Bytes(stored) : adapterSize;
         var smaller = Math.Min(shape.In, shape.Out);
         // Sorted by size, k of n numbers hold at least k/n of their sum.
-        var basis = shape.Out * Math.Min(smaller, penalty.SubspaceRank ?? (long)Math.Ceiling(penalty.SubspaceEnergy * smaller));
+        var rank = penalty.Projection == AlignmentProjection.Subspace ? penalty.SubspaceRank : null;
+        var basis = shape.Out * Math.Min(smaller, rank ?? (long)Math.Ceiling(penalty.SubspaceEnergy * smaller));
         var form = penalty.Projection switch
         {
             AlignmentProjection.None => 0,

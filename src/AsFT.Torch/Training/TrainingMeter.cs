@@ -35,8 +35,11 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
     {
         if (_firstStep < 0) _firstStep = step - 1;
         _pending.Add((step, measures.CrossEntropy.DetachFromDisposeScope(), batches));
-        Tokens += batches.Sum(batch => (long)batch.TokenCount);
+        AddTokens(batches);
     }
+
+    /// <summary>Counts the tokens of a step whose loss is not reported.</summary>
+    public void AddTokens(IReadOnlyList<TrainingBatch> batches) => Tokens += batches.Sum(batch => (long)batch.TokenCount);
 
     /// <summary>What a message about a run that diverged advises.</summary>
     public string WhatHelps => "A lower learning rate or MaxGradientNorm usually helps. "

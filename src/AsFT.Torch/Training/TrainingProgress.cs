@@ -15,7 +15,7 @@ namespace AsFT.Torch.Training;
 public sealed record TrainingProgress(int Step, int TotalSteps, double Epoch, double CrossEntropy, double Penalty, double AnchoredShare,
     double LearningRate, double GradientNorm, double TokensPerSecond, TimeSpan Remaining, double? ValidationLoss)
 {
-    /// <summary>λ of the last step; NaN without a penalty.</summary>
+    /// <summary>λ as it stands after the step; NaN without a penalty.</summary>
     public double PenaltyWeight { get; init; } = double.NaN;
 
     /// <summary>Nats per token by which held-out refusals were less likely at the last look than when the run began; NaN without <see cref="TrainingOptions.RefusalTolerance"/>.</summary>

@@ -215,6 +215,25 @@ public sealed class ScoringTransformerTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => Judged.Score(_context, transformer));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_judge_goes_with_its_transformer_only_when_owned_and_then_even_if_no_score_was_read(bool isOwned)
+    {
+        var judge = RuleJudge.ByWords();
+        Fit(new CustomJudgeOptions { Judge = judge, OwnsJudge = isOwned }).Dispose();
+        Assert.Equal(isOwned, judge.IsDisposed);
+    }
+
+    [Fact]
+    public void Changing_an_array_of_the_options_later_changes_nothing()
+    {
+        var options = new RefusalMatchOptions { AdditionalPhrases = ["Nope"] };
+        var copy = (RefusalMatchOptions)options.Copy();
+        options.AdditionalPhrases[0] = "Yes";
+        Assert.Equal("Nope", copy.AdditionalPhrases[0]);
+    }
+
     private sealed class ShortJudge : IHarmfulnessJudge
     {
         public string Name => "short";

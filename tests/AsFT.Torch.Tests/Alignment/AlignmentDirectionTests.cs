@@ -122,6 +122,18 @@ public sealed class AlignmentDirectionTests : IDisposable
     }
 
     [Fact]
+    public void Factors_saved_again_with_a_larger_rank_stay_as_they_are()
+    {
+        using var direction = Random(ScalarType.Float64);
+        direction.Save(File("rank3"), AlignmentDirectionEncoding.Factors, rank: 3);
+        using var loaded = AlignmentDirection.Load(File("rank3"));
+        loaded.Save(File("rank5"), AlignmentDirectionEncoding.Factors, rank: 5);
+        using var again = AlignmentDirection.Load(File("rank5"));
+        foreach (var name in direction.LayerNames) Assert.InRange(TestLayers.RelativeError(again.Find(name)!, loaded.Find(name)!), 0, 1e-9);
+        Assert.Equal(loaded.KeptEnergy, again.KeptEnergy, 1e-9);
+    }
+
+    [Fact]
     public void Factors_are_the_best_approximation_of_their_rank_and_penalise_alike()
     {
         using var direction = Random(ScalarType.Float64);

@@ -85,16 +85,24 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         // The products' filling included.
         long columns = NarrowProduct.PaddedColumns((int)rows);
         int hidden = _config.HiddenSize, inner = _config.IntermediateSize, rank = Math.Max(_head.Rank, _layers.Max(layer => layer.Rank));
-        _projected = Allocate(rows * (queries + 2 * keys));
-        _attended = Allocate(columns * NarrowProduct.Stride((int)queries));
-        _activated = Allocate(columns * NarrowProduct.Stride(inner));
-        _added = Allocate(rows * hidden);
-        _logits = Allocate(rows * _config.VocabularySize);
-        var bytes = 4 * parameters.Values.Sum(parameter => parameter.numel());
-        var members = (int)Math.Clamp(bytes / BytesPerThread, 1, get_num_threads());
-        _own = [.. Enumerable.Range(0, members).Select(_ => new Own(Allocate(rows * hidden), Allocate(columns * NarrowProduct.Stride(hidden)),
-            Allocate(rows * inner), Allocate(rows * inner), Allocate(columns * rank), Allocate(columns * Projection.OutputsAtOnce), Allocate(cache.Capacity)))];
-        _team = new ThreadTeam(members, Work);
+        try
+        {
+            _projected = Allocate(rows * (queries + 2 * keys));
+            _attended = Allocate(columns * NarrowProduct.Stride((int)queries));
+            _activated = Allocate(columns * NarrowProduct.Stride(inner));
+            _added = Allocate(rows * hidden);
+            _logits = Allocate(rows * _config.VocabularySize);
+            var bytes = 4 * parameters.Values.Sum(parameter => parameter.numel());
+            var members = (int)Math.Clamp(bytes / BytesPerThread, 1, get_num_threads());
+            _own = [.. Enumerable.Range(0, members).Select(_ => new Own(Allocate(rows * hidden), Allocate(columns * NarrowProduct.Stride(hidden)),
+                Allocate(rows * inner), Allocate(rows * inner), Allocate(columns * rank), Allocate(columns * Projection.OutputsAtOnce), Allocate(cache.Capacity)))];
+            _team = new ThreadTeam(members, Work);
+        }
+        catch
+        {
+            Free();
+            throw;
+        }
     }
 
     /// <summary>Whether a model can be decoded this way, with the adapters it has now.</summary>
@@ -107,6 +115,11 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
     public void Dispose()
     {
         _team.Dispose();
+        Free();
+    }
+
+    private void Free()
+    {
         foreach (var memory in _memory) NativeMemory.AlignedFree((void*)memory);
         _memory.Clear();
     }

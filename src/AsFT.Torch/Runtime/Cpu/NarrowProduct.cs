@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.Intrinsics;
 
 namespace AsFT.Torch.Runtime.Cpu;
@@ -37,7 +38,11 @@ internal static unsafe class NarrowProduct
     public static int PaddedColumns(int columns) => columns == 1 ? 1 : (columns + Group - 1) / Group * Group;
 
     /// <summary>Numbers from one column of X to the next; never a power of two, which would put all columns into one set of the cache.</summary>
-    public static int Stride(int length) => Padded(length) + Block;
+    public static int Stride(int length)
+    {
+        var stride = Padded(length) + Block;
+        return BitOperations.IsPow2(stride) ? stride + Block : stride;
+    }
 
     /// <summary>Where number <paramref name="index"/> of a column stands; what none claims must be 0.</summary>
     public static int Place(int index, int length)

@@ -39,4 +39,10 @@ public sealed class NarrowProductTests
             Assert.All(y[(rows * padded)..], left => Assert.Equal(77, left));
         }
     }
+
+    [Fact]
+    public void Columns_never_lie_a_power_of_two_apart()
+    {
+        foreach (var length in Enumerable.Range(16, 9000)) Assert.NotEqual(1, System.Numerics.BitOperations.PopCount((uint)NarrowProduct.Stride(length)));
+    }
 }
