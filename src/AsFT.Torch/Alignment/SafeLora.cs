@@ -64,7 +64,7 @@ public static class SafeLora
         var projected = left.mm(left.t().mm(b)).div_(norm);
         // ⟨X·A, Y·A⟩ = ⟨XᵀY, A·Aᵀ⟩: no (d_out × d_in) product.
         var gram = a.mm(a.t());
-        double Inner(Tensor x, Tensor y) => (x.t().mm(y) * gram).sum().to(ScalarType.Float64).item<double>();
+        double Inner(Tensor x, Tensor y) => (x.t().mm(y) * gram).sum().cpu().to(ScalarType.Float64).item<double>();
         var norms = Math.Sqrt(Inner(projected, projected)) * Math.Sqrt(Inner(b, b));
         var similarity = norms > 0 ? Math.Clamp(Inner(projected, b) / norms, -1, 1) : 1;
         return (projected.MoveToOuterDisposeScope(), similarity);

@@ -52,9 +52,9 @@ internal sealed class JudgeTrainingRun : IDisposable
                 Steps++;
                 since++;
                 if (Steps % _options.ReportEvery != 0 && Steps != plan.TotalSteps) continue;
-                Loss = sum.to(ScalarType.Float64).item<double>() / since;
+                Loss = sum.cpu().to(ScalarType.Float64).item<double>() / since;
                 if (!double.IsFinite(Loss)) throw new InvalidOperationException($"The judge's loss is {Loss} at step {Steps}; a smaller learning rate or gradient clipping may help.");
-                progress?.Report(new(Steps, plan.TotalSteps, (double)Steps / plan.StepsPerEpoch, Loss, rate, norm.to(ScalarType.Float64).item<double>()));
+                progress?.Report(new(Steps, plan.TotalSteps, (double)Steps / plan.StepsPerEpoch, Loss, rate, norm.cpu().to(ScalarType.Float64).item<double>()));
                 sum.zero_();
                 since = 0;
             }
@@ -73,7 +73,7 @@ internal sealed class JudgeTrainingRun : IDisposable
             using var scope = NewDisposeScope();
             var labels = Labels(batch);
             var logits = Logits(batch);
-            loss += SummedLoss(logits, labels).to(ScalarType.Float64).item<double>() / labels.shape[1];
+            loss += SummedLoss(logits, labels).cpu().to(ScalarType.Float64).item<double>() / labels.shape[1];
             right += (int)logits.gt(Scalars.Zero).any(1).eq(labels.gt(Scalars.Zero).any(1)).sum().item<long>();
         }
         return (loss / rows.Count, new(right, rows.Count));
