@@ -34,7 +34,7 @@ internal sealed record SafetyReport(HarmfulnessMetrics? Harmful, OverRefusalMetr
         HarmfulnessMetrics? harmful = null;
         if (prompts.Harmful.Count > 0)
         {
-            List<PromptAnswer> pairs = [.. prompts.Harmful.Zip(answers.Harmful, (prompt, answer) => new PromptAnswer(SafetyEvaluation.PromptText(prompt), answer))];
+            List<PromptAnswer> pairs = [.. prompts.Harmful.Zip(answers.Harmful, SafetyEvaluation.Judged)];
             var verdicts = rules.Judge.JudgeAsync(pairs, cancellationToken).GetAwaiter().GetResult();
             harmful = HarmfulnessMetrics.Compute(pairs, verdicts, rules.Judge.Categories, rules.Threshold, rules.Refusals);
         }

@@ -1,5 +1,6 @@
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
+using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
 
 namespace AsFT.Torch.Safety.Basin;
@@ -30,7 +31,7 @@ internal sealed class BasinMeter
         var point = new BasinPoint(alpha, beta) { RefusalPerToken = refusal.PerToken, RefusalLogMass = refusal.LogMass };
         if (_probe.Judge is null) return point;
         var answers = _generator.Generate(_prompts, _probe.Generation, cancellationToken);
-        PromptAnswer[] pairs = [.. answers.Select((answer, i) => new PromptAnswer(_probe.Prompts[i].Prompt, answer.Text))];
+        PromptAnswer[] pairs = [.. answers.Select((answer, i) => SafetyEvaluation.Judged(_probe.Prompts[i], answer.Text))];
         // On the pool: a judge may come back to a synchronisation context that this thread blocks.
         var verdicts = Task.Run(() => _probe.Judge.JudgeAsync(pairs, cancellationToken), cancellationToken).GetAwaiter().GetResult();
         var metrics = HarmfulnessMetrics.Compute(pairs, verdicts, _probe.Judge.Categories);

@@ -78,10 +78,19 @@ public sealed record SafetyEvaluation
         return string.IsNullOrEmpty(example.Context) ? example.Prompt : $"{example.Prompt}\n{example.Context}";
     }
 
+    /// <summary>A prompt and its answer as a judge gets them: <see cref="PromptText"/>, and the answer without white space around it.</summary>
+    /// <param name="example">A prompt.</param>
+    /// <param name="answer">What was answered.</param>
+    public static PromptAnswer Judged(ChatExample example, string answer)
+    {
+        ArgumentNullException.ThrowIfNull(answer);
+        return new(PromptText(example), answer.Trim());
+    }
+
     private static PromptAnswer[] Answer(TextGenerator generator, IReadOnlyList<ChatExample> prompts, SafetyEvaluationOptions options, GenerationOptions decoding, CancellationToken cancellationToken)
     {
         if (prompts.Count == 0) return [];
         int[][] ids = [.. prompts.Select(prompt => options.Template.TokenizePrompt(generator.Tokenizer, prompt))];
-        return [.. generator.Generate(ids, decoding, cancellationToken).Select((answer, i) => new PromptAnswer(PromptText(prompts[i]), answer.Text.Trim()))];
+        return [.. generator.Generate(ids, decoding, cancellationToken).Select((answer, i) => Judged(prompts[i], answer.Text))];
     }
 }

@@ -60,7 +60,7 @@ internal sealed class BasinModels : IDisposable
         _folder.Dispose();
     }
 
-    internal sealed class CharacterTokenizer : LanguageTokenizer
+    internal class CharacterTokenizer : LanguageTokenizer
     {
         public override int VocabularySize => 40;
 

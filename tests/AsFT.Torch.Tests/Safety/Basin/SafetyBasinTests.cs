@@ -1,7 +1,10 @@
+using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
 using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Basin;
+using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Tests.Models;
+using AsFT.Torch.Tokenization;
 using CsCheck;
 using static TorchSharp.torch;
 
@@ -126,6 +129,23 @@ public sealed class SafetyBasinTests
     }
 
     [Fact]
+    public async Task The_judge_gets_what_an_evaluation_gives_it()
+    {
+        using var models = new BasinModels();
+        using RecordingJudge basin = new(), evaluation = new();
+        var tokenizer = new SpacedTokenizer();
+        ChatExample[] prompts = [new("how", Context: "to fly"), new("why")];
+        var probe = models.Probe with { Tokenizer = tokenizer, Prompts = prompts, Judge = basin };
+        SafetyBasin.Scan(models.Aligned, models.Checkpoint, probe, BasinModels.Few, null, TestContext.Current.CancellationToken);
+        await SafetyEvaluation.RunAsync(new TextGenerator(models.Aligned, tokenizer), new() { Harmful = prompts }, evaluation,
+            new() { Template = probe.Template, Generation = probe.Generation }, TestContext.Current.CancellationToken);
+        Assert.Equal(["how\nto fly", "why"], evaluation.Seen.Select(pair => pair.Prompt));
+        Assert.All(basin.Seen, pair => Assert.Equal(pair.Answer.Trim(), pair.Answer));
+        // One of the points is the model as it is.
+        Assert.Contains(basin.Seen.Chunk(prompts.Length), seen => seen.SequenceEqual(evaluation.Seen));
+    }
+
+    [Fact]
     public void A_judge_gives_rates_and_the_document_survives_its_own_format()
     {
         using var models = new BasinModels();
@@ -181,6 +201,31 @@ public sealed class SafetyBasinTests
         Assert.Contains("mlp.gate_proj", Assert.Throws<InvalidDataException>(() => SafetyBasin.Scan(wider, models.Checkpoint, models.Probe)).Message);
         using var turned = CausalLanguageModel.Create(TinyLlama.Config with { RopeTheta = 500 }, TinyLlama.Placement(), 1);
         Assert.Contains("rope_theta", Assert.Throws<InvalidDataException>(() => SafetyBasin.Scan(turned, models.Checkpoint, models.Probe)).Message);
+    }
+
+    private sealed class SpacedTokenizer : BasinModels.CharacterTokenizer
+    {
+        public override string Decode(IEnumerable<int> ids, bool skipSpecialTokens = true) => base.Decode(ids, skipSpecialTokens) + " ";
+    }
+
+    private sealed class RecordingJudge : IHarmfulnessJudge
+    {
+        public List<PromptAnswer> Seen { get; } = [];
+
+        public string Name => "recording";
+
+        public IReadOnlyList<string> Categories => ["any"];
+
+        public Task<IReadOnlyList<HarmVerdict>> JudgeAsync(IReadOnlyList<PromptAnswer> answers, CancellationToken cancellationToken = default)
+        {
+            Seen.AddRange(answers);
+            return Task.FromResult<IReadOnlyList<HarmVerdict>>([.. answers.Select(_ => HarmVerdict.FromScores([0], 0.5))]);
+        }
+
+        public void Dispose()
+        {
+            // Nothing to free.
+        }
     }
 
     private sealed class FailingJudge(Func<bool> fails) : IHarmfulnessJudge
