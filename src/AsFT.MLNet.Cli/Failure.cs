@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 
 namespace AsFT.MLNet.Cli;
@@ -35,7 +36,7 @@ internal static partial class Failure
     public static int ReportUsage(ToolConsole console, ParseResult parse, string message)
     {
         var name = FullName(parse.CommandResult.Command);
-        Write(console, parse.GetValue(AsftTool.Json), name, $"{OneLine(message)} (see '{name} --help')", ExitCode.Usage);
+        Write(console, JsonFileOption.IsPrinted(parse), name, $"{OneLine(message)} (see '{name} --help')", ExitCode.Usage);
         return ExitCode.Usage;
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using Spectre.Console;
 
@@ -26,7 +27,7 @@ internal sealed class ToolRun(ParseResult parse, ToolConsole console, Cancellati
     public CancellationToken CancellationToken => cancellationToken;
 
     /// <summary>One JSON document is wanted on stdout, and nothing else.</summary>
-    public bool IsJson { get; } = parse.GetValue(AsftTool.Json);
+    public bool IsJson { get; } = JsonFileOption.IsPrinted(parse);
 
     public bool IsVerbose { get; } = parse.GetValue(AsftTool.Verbose);
 

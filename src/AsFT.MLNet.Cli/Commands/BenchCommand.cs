@@ -15,7 +15,7 @@ namespace AsFT.MLNet.Cli.Commands;
 internal sealed class BenchCommand : ToolCommand
 {
     private readonly DeviceOptions _device = new();
-    private readonly Option<string?> _json = new("--json") { HelpName = "FILE", Description = "Also write the rows as a JSON array to a file; without a file, print it instead of text", Arity = ArgumentArity.ZeroOrOne };
+    private readonly JsonFileOption _json = new("Also write the rows as a JSON array to a file; without a file, print it instead of text");
     private readonly Option<string[]> _only = new("--only") { HelpName = "NAME", Description = $"Only these: {string.Join(", ", BenchSuite.Names)}", AllowMultipleArgumentsPerToken = true };
     private readonly Option<bool> _long = new("--long") { Description = "Full shapes and more rounds, instead of the short form of less than five minutes" };
     private readonly Option<int?> _threads = new("--threads") { Description = "Threads that libtorch computes with" };
@@ -48,16 +48,14 @@ internal sealed class BenchCommand : ToolCommand
         }
 
         var file = run.Get(_json);
-        var isText = file is not null || run.Parse.GetResult(_json) is null;
         var suite = new BenchSuite(Settings(run), arguments => RunChild(arguments, run.CancellationToken));
         var rows = suite.Run(
-            machine => { if (isText) ShowMachine(run, machine); },
-            row => { if (isText) ShowRow(run, row); },
+            machine => ShowMachine(run, machine),
+            row => ShowRow(run, row),
             run.CancellationToken);
-        var document = ToolRun.ToJson(rows);
-        if (!isText) run.Console.Output.WriteLine(document);
-        else ShowTable(run, rows);
-        if (file is not null) AtomicOutput.WriteFile(file, partial => File.WriteAllText(partial, document));
+        run.SayJson(rows);
+        ShowTable(run, rows);
+        if (file is not null) AtomicOutput.WriteFile(file, partial => File.WriteAllText(partial, ToolRun.ToJson(rows)));
         return ExitCode.Success;
     }
 

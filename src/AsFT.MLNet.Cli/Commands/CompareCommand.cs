@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
 using AsFT.Torch.Comparison;
@@ -13,7 +14,7 @@ internal sealed class CompareCommand : ToolCommand
     private readonly Option<string?> _config = new("--config") { HelpName = "FILE", Description = "Models, data, judge, training, seeds and methods (JSON). Without it: all methods in the bundled safety world" };
     private readonly Option<bool> _quick = new("--quick") { Description = "A few minutes instead of most of an hour: the bundled world's short configuration; with --config, its first share of poison above 0, one development and two report seeds" };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for report.md, rows.jsonl and plots; finished runs found there are not run again", DefaultValueFactory = _ => "asft-compare" };
-    private readonly Option<string?> _json = new("--json") { HelpName = "FILE", Description = "Write all runs as a JSON array to a file; without a file, print it instead of text", Arity = ArgumentArity.ZeroOrOne };
+    private readonly JsonFileOption _json = new("Write all runs as a JSON array to a file; without a file, print it instead of text");
 
     public CompareCommand() : base("compare", "Compare ways of fine-tuning: HS, FA and over-refusal of each, with knobs chosen on other seeds than those reported")
     {
@@ -26,16 +27,13 @@ internal sealed class CompareCommand : ToolCommand
     protected override int Run(ToolRun run)
     {
         var jsonFile = run.Get(_json);
-        var isPrinted = run.Parse.GetResult(_json) is { Implicit: false } && jsonFile is null;
         var config = Configure(run);
         using var folder = new OutputFolder(run.Get(_out));
         using var jsonFolder = jsonFile is null ? null : new OutputFolder(Path.GetDirectoryName(Path.GetFullPath(jsonFile))!);
         ComparisonResult result;
         try
         {
-            result = isPrinted
-                ? MethodComparison.Run(config, folder.FullPath, null, run.CancellationToken)
-                : ProgressDisplay.Show(run, "Comparing", display => MethodComparison.Run(config, folder.FullPath, new Forwarder(display), run.CancellationToken));
+            result = ProgressDisplay.Show(run, "Comparing", display => MethodComparison.Run(config, folder.FullPath, new Forwarder(display), run.CancellationToken));
         }
         finally
         {
@@ -43,26 +41,25 @@ internal sealed class CompareCommand : ToolCommand
             if (File.Exists(folder.Path("rows.jsonl"))) folder.Keep();
         }
 
-        string[] plots = [.. ComparisonPlots.SaveCurves(result, folder.FullPath), .. ComparisonPlots.SaveBars(result, folder.FullPath)];
+        // The report first without pictures: one that cannot be drawn does not take the report along.
         var report = folder.Path("report.md");
-        string[] pictures = [.. plots.Where(p => p.EndsWith(".png", StringComparison.Ordinal)).Select(p => Path.GetFileName(p)!)];
-        AtomicOutput.WriteFile(report, path => File.WriteAllText(path, ComparisonMarkdown.Write(result, pictures)));
+        WriteReport([]);
         folder.Keep();
         if (jsonFile is not null)
         {
             AtomicOutput.WriteFile(jsonFile, path => File.WriteAllText(path, ComparisonRow.ToJson(result.Rows)));
             jsonFolder!.Keep();
         }
-        if (isPrinted)
-        {
-            run.Console.Output.WriteLine(ComparisonRow.ToJson(result.Rows));
-            return ExitCode.Success;
-        }
+        string[] plots = [.. ComparisonPlots.SaveCurves(result, folder.FullPath), .. ComparisonPlots.SaveBars(result, folder.FullPath)];
+        WriteReport([.. plots.Where(p => p.EndsWith(".png", StringComparison.Ordinal)).Select(p => Path.GetFileName(p)!)]);
+        if (run.IsJson) run.Console.Output.WriteLine(ComparisonRow.ToJson(result.Rows));
         Say(run, result);
         run.Say(report);
         foreach (var plot in plots) run.Say(plot);
         if (jsonFile is not null) run.Say(Path.GetFullPath(jsonFile));
         return ExitCode.Success;
+
+        void WriteReport(string[] pictures) => AtomicOutput.WriteFile(report, path => File.WriteAllText(path, ComparisonMarkdown.Write(result, pictures)));
     }
 
     private ComparisonConfig Configure(ToolRun run)

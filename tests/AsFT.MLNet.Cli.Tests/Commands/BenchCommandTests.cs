@@ -35,6 +35,9 @@ public sealed class BenchCommandTests
         var result = await Tool.Run(["bench", "--only", "penalty", .. Small, "--json"]);
         Assert.True(result.ExitCode == ExitCode.Success, result.Error);
         Assert.Contains(result.Json.EnumerateArray(), row => row.GetProperty("name").GetString()!.Contains("against dense", StringComparison.Ordinal));
+        var before = await Tool.Run(["--json", "bench", "--only", "penalty", .. Small]);
+        Assert.Equal(result.Json.GetArrayLength(), before.Json.GetArrayLength());
+        Assert.Contains("nothing", (await Tool.Run("bench", "--json", "--only", "nothing")).Json.GetProperty("error").GetProperty("message").GetString());
     }
 
     [Theory]

@@ -21,6 +21,33 @@ public sealed class CompareCommandTests
         Assert.True(again.ExitCode == ExitCode.Success, again.Error);
         Assert.Equal(6, again.Json.GetArrayLength());
         Assert.Equal(before, File.ReadAllText(folder.File("out/rows.jsonl")));
+        // The flag before the command's word is the same one.
+        Assert.Equal(again.Output, (await Tool.Run("--json", "compare", "--config", config, "--out", folder.File("out"))).Output);
+        Assert.Contains("methods.png", File.ReadAllText(folder.File("out/report.md")));
+
+        // A picture that cannot be drawn takes neither report nor rows along.
+        foreach (var file in new[] { "out/report.md", "out/methods.png", "rows.json" }) File.Delete(folder.File(file));
+        Directory.CreateDirectory(folder.File("out/methods.png"));
+        var undrawn = await Tool.Run("compare", "--config", config, "--out", folder.File("out"), "--json", folder.File("rows.json"));
+        Assert.Equal(ExitCode.Failure, undrawn.ExitCode);
+        Assert.Contains("plain LoRA", File.ReadAllText(folder.File("out/report.md")));
+        Assert.DoesNotContain("methods.png", File.ReadAllText(folder.File("out/report.md")));
+        Assert.True(File.Exists(folder.File("rows.json")));
+    }
+
+    [Fact]
+    public async Task A_failure_beside_json_is_a_document_wherever_the_flag_stands()
+    {
+        string[][] commands = [["--json", "compare", "--config", "nowhere.json"], ["compare", "--json", "--config", "nowhere.json"], ["compare", "--config", "nowhere.json", "--json"]];
+        foreach (var command in commands)
+        {
+            var result = await Tool.Run(command);
+            Tool.AssertFailed(result, ExitCode.Failure, "nowhere.json");
+            Assert.Equal("asft compare", result.Json.GetProperty("error").GetProperty("command").GetString());
+        }
+        var wrong = await Tool.Run("compare", "--quick", "--json", "--nothing");
+        Assert.Equal(ExitCode.Usage, wrong.ExitCode);
+        Assert.Contains("--nothing", wrong.Json.GetProperty("error").GetProperty("message").GetString());
     }
 
     [Fact]
