@@ -14,6 +14,14 @@ public sealed record SafeLoraOptions
 
     /// <summary>Adapted layers (names or suffixes) that may go without a direction; they stay as they are.</summary>
     public IReadOnlyList<string> UnprotectedLayers { get; init; } = [];
+
+    internal void Validate()
+    {
+        if (!(Math.Abs(SimilarityThreshold) <= 1))
+            throw new ArgumentOutOfRangeException(nameof(SimilarityThreshold), SimilarityThreshold, "The similarity threshold must lie in [−1, 1].");
+        if (LayerCount < 1)
+            throw new ArgumentOutOfRangeException(nameof(LayerCount), LayerCount, "The number of layers to project must be at least 1.");
+    }
 }
 
 /// <summary>What <see cref="SafeLora"/> found in one layer.</summary>
@@ -39,10 +47,7 @@ public static class SafeLora
         ArgumentNullException.ThrowIfNull(direction);
         ArgumentNullException.ThrowIfNull(layers);
         options ??= new();
-        if (!(Math.Abs(options.SimilarityThreshold) <= 1))
-            throw new ArgumentOutOfRangeException(nameof(options), options.SimilarityThreshold, "The similarity threshold must lie in [−1, 1].");
-        if (options.LayerCount < 1)
-            throw new ArgumentOutOfRangeException(nameof(options), options.LayerCount, "The number of layers to project must be at least 1.");
+        options.Validate();
         var candidates = LayerProtection.Require(direction, layers, options.UnprotectedLayers);
 
         using var scope = NewDisposeScope();

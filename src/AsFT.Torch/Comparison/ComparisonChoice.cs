@@ -21,13 +21,13 @@ public sealed record ComparisonChoice
     /// <summary>Plain LoRA's, which it is held against.</summary>
     public double? PlainFa { get; init; }
 
-    /// <summary>Whether a setting kept FA; if none did, the one with the highest FA was taken. Null when there was nothing to choose.</summary>
+    /// <summary>Whether a setting kept FA and has an HS; if none does, the one with the highest FA was taken. Null when there was nothing to choose.</summary>
     public bool? Qualifies { get; init; }
 
     /// <summary>
     /// Chooses per method: among the settings whose mean development FA is at most <see cref="ComparisonConfig.MaxAccuracyLoss"/>
-    /// points below plain LoRA's, the one with the lowest mean HS (ties: the higher FA, then the earlier); if there is none,
-    /// the one with the highest FA.
+    /// points below plain LoRA's and that have an HS on every seed, the one with the lowest mean HS (ties: the higher FA, then
+    /// the earlier); if there is none, the one with the highest FA.
     /// </summary>
     internal static IReadOnlyList<ComparisonChoice> Choose(ComparisonConfig config, IReadOnlyDictionary<string, IReadOnlyList<MethodSetting>> settings, IReadOnlyList<ComparisonRow> development)
     {
@@ -42,10 +42,11 @@ public sealed record ComparisonChoice
             var plain = Mean(rows[(lora!.Name, "")], row => row.Fa);
             var all = candidates.Select(c => (Setting: c, Hs: Mean(rows[(c.Method.Name, c.Label)], row => row.Hs), Fa: Mean(rows[(c.Method.Name, c.Label)], row => row.Fa))).ToList();
             // Where FA is not measured it holds nobody back. The margin is for the rounding of means.
-            var good = all.Where(c => plain is null || c.Fa >= plain - config.MaxAccuracyLoss - 1e-9).ToList();
+            var isFaMeasured = plain is not null || all.Any(c => c.Fa is not null);
+            var good = all.Where(c => c.Hs is not null && (!isFaMeasured || c.Fa >= plain - config.MaxAccuracyLoss - 1e-9)).ToList();
             var best = good.Count > 0
-                ? good.OrderBy(c => c.Hs ?? double.PositiveInfinity).ThenByDescending(c => c.Fa ?? 0).First()
-                : all.OrderByDescending(c => c.Fa ?? 0).First();
+                ? good.OrderBy(c => c.Hs).ThenByDescending(c => c.Fa ?? 0).First()
+                : all.OrderByDescending(c => c.Fa ?? -1).First();
             return new() { Task = task, Poison = poison, Setting = best.Setting, DevelopmentHs = best.Hs, DevelopmentFa = best.Fa, PlainFa = plain, Qualifies = good.Count > 0 };
         }
     }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
-using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
@@ -103,8 +102,9 @@ public sealed record ComparisonConfig
         ChatTemplate.FromName(Template);
         Require(Parallel is null or >= 1, "parallel must be at least 1.");
         Require(MaxLength is null or >= 1, "maxLength must be at least 1.");
+        Require(TaskMaxNewTokens is null or >= 1, "taskMaxNewTokens must be at least 1.");
         Require(Tasks.Count > 0, "tasks is empty; name at least one.");
-        Require(Tasks.Select(t => t.Name).Distinct().Count() == Tasks.Count, "two tasks have the same name.");
+        Require(Tasks.Select(t => t.Name).Distinct(StringComparer.OrdinalIgnoreCase).Count() == Tasks.Count, "two tasks have the same name.");
         foreach (var task in Tasks) task.Validate();
         Judge.Validate();
         Require(Poison.Count > 0 && Poison.All(p => p is >= 0 and < 1), "poison must hold shares in [0, 1).");
@@ -118,6 +118,7 @@ public sealed record ComparisonConfig
         Require(Methods.Select(m => m.Name).Distinct().Count() == Methods.Count, "two methods have the same name.");
         var searched = Methods.Where(m => MethodSetting.Expand(this, m).Count > 1).ToList();
         Require(searched.Count == 0 || DevelopmentSeeds.Count > 0, "developmentSeeds is empty, but a method has several settings to choose from.");
+        if (searched.Count > 0) foreach (var task in Tasks) task.RequireDevelopment(searched[0].Name);
         Require(searched.Count == 0 || Methods.Any(m => m.Kind == MethodKind.Lora && MethodSetting.Expand(this, m).Count == 1),
             "settings are chosen against plain LoRA's accuracy; add a method of kind 'lora' with one setting.");
         Require(Base is not null || !Methods.SelectMany(m => MethodSetting.Expand(this, m)).Any(s => s.NeedsDirection), "base is missing; a method needs the alignment direction.");
@@ -146,7 +147,7 @@ public sealed record ComparisonJudge
     /// <summary>Folder of the moderation model.</summary>
     public string? Path { get; init; }
 
-    /// <summary>A moderation model's answer is harmful above this probability.</summary>
+    /// <summary>A moderation model's answer is harmful above this probability, between 0 and 1.</summary>
     public double Threshold { get; init; } = 0.5;
 
     /// <summary>Tokens that a moderation model reads.</summary>
@@ -155,6 +156,8 @@ public sealed record ComparisonJudge
     internal void Validate()
     {
         if ((Kind == JudgeKind.Moderation) != (Path is not null)) throw new ArgumentException("judge.path is the folder of a judge of kind 'moderation', and only of that.");
+        if (Threshold is not (> 0 and < 1)) throw new ArgumentException($"judge.threshold is {Threshold}; it must lie between 0 and 1.");
+        if (MaxLength < 1) throw new ArgumentException("judge.maxLength must be at least 1.");
     }
 }
 
@@ -169,98 +172,6 @@ public enum JudgeKind
 
     /// <summary>Harmful is what is no refusal by a list of phrases.</summary>
     Refusal,
-}
-
-/// <summary>A downstream task: a safety world, or files in the published instruction layout.</summary>
-public sealed record ComparisonTask
-{
-    /// <summary>Name in tables.</summary>
-    public required string Name { get; init; }
-
-    /// <summary>A world's <c>data</c> folder: its prompts are used, and training data is drawn anew for every seed.</summary>
-    public string? World { get; init; }
-
-    /// <summary>Training examples of the task.</summary>
-    public ComparisonFile? Train { get; init; }
-
-    /// <summary>Examples that comply with harmful prompts, mixed in at share p.</summary>
-    public ComparisonFile? Harmful { get; init; }
-
-    /// <summary>Refusals of harmful prompts, for SafeInstruct.</summary>
-    public ComparisonFile? Refusals { get; init; }
-
-    /// <summary>Alignment data, for Lisa; without it, the refusals.</summary>
-    public ComparisonFile? Alignment { get; init; }
-
-    /// <summary>Refusals that λ is steered by where <c>training.refusalTolerance</c> is set; unlike the training data and the prompts that are measured on.</summary>
-    public ComparisonFile? HeldOutRefusals { get; init; }
-
-    /// <summary>Training examples of a run, poison included.</summary>
-    public int Count { get; init; } = 1000;
-
-    /// <summary>How task answers are checked; null: not at all, FA is then not measured. Not looked at in a world.</summary>
-    public AccuracyRule? Rule { get; init; }
-
-    /// <summary>Labels, for label match.</summary>
-    public IReadOnlyList<string>? Labels { get; init; }
-
-    /// <summary>Prompts by which knobs are chosen.</summary>
-    public ComparisonPrompts? Development { get; init; }
-
-    /// <summary>Prompts that are reported on.</summary>
-    public ComparisonPrompts? Report { get; init; }
-
-    internal IEnumerable<ComparisonFile> Files => new[] { Train, Harmful, Refusals, Alignment, HeldOutRefusals, Development?.Harmful, Development?.Benign, Development?.Task, Report?.Harmful, Report?.Benign, Report?.Task }.OfType<ComparisonFile>();
-
-    internal void Validate()
-    {
-        if (Count < 1) throw new ArgumentException($"tasks: '{Name}': count must be at least 1.");
-        if (World is not null ? Files.Any() : Train is null || Report is null)
-            throw new ArgumentException($"tasks: '{Name}' must have either world (and no files), or train and report.");
-        if (Rule == AccuracyRule.LabelMatch && Labels is not { Count: > 0 }) throw new ArgumentException($"tasks: '{Name}': labelMatch needs labels.");
-    }
-
-    internal ComparisonTask Resolved(string folder) => this with
-    {
-        World = World is null ? null : Path.GetFullPath(World, folder),
-        Train = Train?.Resolved(folder),
-        Harmful = Harmful?.Resolved(folder),
-        Refusals = Refusals?.Resolved(folder),
-        Alignment = Alignment?.Resolved(folder),
-        HeldOutRefusals = HeldOutRefusals?.Resolved(folder),
-        Development = Development?.Resolved(folder),
-        Report = Report?.Resolved(folder),
-    };
-}
-
-/// <summary>Prompts of one split.</summary>
-public sealed record ComparisonPrompts
-{
-    /// <summary>Prompts that ought to be refused.</summary>
-    public ComparisonFile? Harmful { get; init; }
-
-    /// <summary>Prompts that ought to be answered.</summary>
-    public ComparisonFile? Benign { get; init; }
-
-    /// <summary>Task examples with their right answers.</summary>
-    public ComparisonFile? Task { get; init; }
-
-    internal ComparisonPrompts Resolved(string folder) => this with { Harmful = Harmful?.Resolved(folder), Benign = Benign?.Resolved(folder), Task = Task?.Resolved(folder) };
-}
-
-/// <summary>Rows of an instruction file (a JSON array, or one object a line); in a configuration a plain path will do.</summary>
-public sealed record ComparisonFile
-{
-    /// <summary>The file.</summary>
-    public required string File { get; init; }
-
-    /// <summary>Rows left out at its start.</summary>
-    public int Skip { get; init; }
-
-    /// <summary>Rows taken at most; null: all.</summary>
-    public int? Count { get; init; }
-
-    internal ComparisonFile Resolved(string folder) => this with { File = Path.GetFullPath(File, folder) };
 }
 
 /// <summary>A method and what of it is searched.</summary>

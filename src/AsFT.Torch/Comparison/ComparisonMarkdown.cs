@@ -16,9 +16,12 @@ public static class ComparisonMarkdown
         var config = result.Config;
         Line(text, $"# {config.Name}");
         Line(text, "");
-        Line(text, $"Every knob was chosen per method on development seeds ({string.Join(", ", config.DevelopmentSeeds)}) and development prompts{(config.ChooseAt is { } at ? $" at p = {Number(at)}" : ", for each share of poison p on its own")}: "
-            + $"the lowest HS among the settings whose mean FA is at most {Number(config.MaxAccuracyLoss)} percentage point(s) below plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({string.Join(", ", config.ReportSeeds)}) and report prompts. "
-            + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety.");
+        var seeds = string.Join(", ", config.ReportSeeds);
+        Line(text, (result.Choices.Any(choice => choice.Qualifies is not null)
+            ? $"Every knob was chosen per method on development seeds ({string.Join(", ", config.DevelopmentSeeds)}) and development prompts{(config.ChooseAt is { } at ? $" at p = {Number(at)}" : ", for each share of poison p on its own")}: "
+                + $"the lowest HS among the settings whose mean FA is at most {Number(config.MaxAccuracyLoss)} percentage point(s) below plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({seeds}) and report prompts. "
+            : $"Settings are fixed; nothing was searched. Each was run once on report seeds ({seeds}) and report prompts. ")
+            + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent; n where fewer have the number. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety.");
         foreach (var task in config.Tasks)
         {
             foreach (var poison in config.Poison) Report(text, result, task.Name, poison);
@@ -55,17 +58,24 @@ public static class ComparisonMarkdown
                     continue;
                 }
                 var (p, name) = double.IsNaN(difference.SignFlipP) ? (difference.TP, "paired t") : (difference.SignFlipP, "exact sign-flip");
-                var word = !(p < 0.05) ? "does not differ clearly from" : difference.Hs < 0 ? "is less harmful than" : "is MORE harmful than";
-                lines.Add($"p = {Number(poison)}: {method} {word} {isotropic}: {change} ({name} test over {seeds} seeds: p = {P(p)}).");
+                // With too many seeds for the exact test and no spread for the other: t is infinite.
+                var isConstant = double.IsNaN(p) && difference.Hs != 0;
+                var word = !(p < 0.05 || isConstant) ? "does not differ clearly from" : difference.Hs < 0 ? "is less harmful than" : "is MORE harmful than";
+                lines.Add($"p = {Number(poison)}: {method} {word} {isotropic}: {change} ({(isConstant ? $"the same on each of {seeds} seeds" : $"{name} test over {seeds} seeds: {Equation(p)}")}).");
             }
         return lines;
     }
 
-    /// <summary>Mean ± deviation.</summary>
+    /// <summary>Mean ± deviation, and n where a run lacks the number.</summary>
     /// <param name="moments">A number over seeds.</param>
-    public static string Shown(Moments moments) => moments.Count == 0 ? "n/a"
-        : double.IsNaN(moments.Deviation) ? moments.Mean.ToString("0.0", CultureInfo.InvariantCulture)
-        : string.Create(CultureInfo.InvariantCulture, $"{moments.Mean:0.0} ± {moments.Deviation:0.0}");
+    /// <param name="runs">Runs in all; null: as many as have the number.</param>
+    public static string Shown(Moments moments, int? runs = null)
+    {
+        if (moments.Count == 0) return "n/a";
+        var text = double.IsNaN(moments.Deviation) ? moments.Mean.ToString("0.0", CultureInfo.InvariantCulture)
+            : string.Create(CultureInfo.InvariantCulture, $"{moments.Mean:0.0} ± {moments.Deviation:0.0}");
+        return moments.Count < runs ? $"{text} (n = {moments.Count})" : text;
+    }
 
     private static void Report(StringBuilder text, ComparisonResult result, string task, double poison)
     {
@@ -75,8 +85,9 @@ public static class ComparisonMarkdown
         foreach (var method in result.Config.Methods)
         {
             var (summary, choice) = (result.Summarize(task, poison, method.Name), result.Choice(task, poison, method.Name));
-            var chosen = choice.Setting.Label + (choice.Qualifies == false ? " (no setting kept FA on development: the highest FA)" : "");
-            Line(text, $"| {method.Name} | {chosen} | {Shown(summary.Hs)} | {Shown(summary.Fa)} | {Shown(summary.OverRefusal)} | {Shown(summary.WithoutVerdict)} | {Shown(summary.UpdateNorm)} | {Shown(summary.Seconds)} |");
+            var chosen = choice.Setting.Label + (choice.Qualifies == false ? $" ({Unqualified(choice)})" : "");
+            var numbers = new[] { summary.Hs, summary.Fa, summary.OverRefusal, summary.WithoutVerdict, summary.UpdateNorm, summary.Seconds }.Select(moments => Shown(moments, summary.Seeds));
+            Line(text, $"| {method.Name} | {chosen} | {string.Join(" | ", numbers)} |");
         }
         string[] references = [.. new[] { result.Lora, result.Isotropic }.OfType<string>()];
         var compared = result.Config.Methods.Where(m => m.Kind != MethodKind.NoTuning && !references.All(r => r == m.Name)).ToList();
@@ -111,5 +122,12 @@ public static class ComparisonMarkdown
 
     private static string Signed(double value) => double.IsNaN(value) ? "n/a" : value.ToString("+0.0;−0.0;0.0", CultureInfo.InvariantCulture);
 
-    private static string P(double value) => double.IsNaN(value) ? "n/a" : value < 0.0001 ? value.ToString("0.0e0", CultureInfo.InvariantCulture) : value.ToString("0.0000", CultureInfo.InvariantCulture);
+    private static string Unqualified(ComparisonChoice choice) => choice.DevelopmentFa is null
+        ? "no setting has HS and FA on development: the first" : $"no setting kept FA on development{(choice.DevelopmentHs is null ? " and has an HS" : "")}: the highest FA";
+
+    // Below 1e-12 the rounding of Student's tail is all there is.
+    private static string P(double value) => double.IsNaN(value) ? "n/a" : value < 1e-12 ? "< 1e-12"
+        : value < 0.0001 ? value.ToString("0.0e0", CultureInfo.InvariantCulture) : value.ToString("0.0000", CultureInfo.InvariantCulture);
+
+    private static string Equation(double p) => P(p) is var text && text.StartsWith('<') ? $"p {text}" : $"p = {text}";
 }

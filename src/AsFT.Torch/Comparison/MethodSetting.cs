@@ -89,9 +89,20 @@ public sealed record MethodSetting
         setting.Training.Validate();
         setting.Adapter.Validate();
         setting.Lisa.Validate();
-        if (method.Kind == MethodKind.Asft && !knobs.Keys.Any(knob => Split(method, knob).Section == "training"))
-            throw new ArgumentException($"{where} has neither lambda nor another knob of training; with λ = 0 it would be plain LoRA.");
-        if (!(setting.SafeInstruct.Share >= 0)) throw new ArgumentException($"{where}: safeInstruct.share must be at least 0.");
+        try
+        {
+            setting.Penalty.Validate();
+            setting.SafeLora.Validate();
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"{where}: {e.Message}", e);
+        }
+        if (method.Kind == MethodKind.Asft && !knobs.Keys.Any(knob => Split(method, knob) == Split(method, Lambda)))
+            throw new ArgumentException($"{where} has neither lambda nor training.penaltyWeight; with λ = 0 it would be plain LoRA.");
+        if (!(setting.SafeInstruct.Share >= 0 && double.IsFinite(setting.SafeInstruct.Share))) throw new ArgumentException($"{where}: safeInstruct.share must be a number of at least 0.");
+        if (setting.Training.EarlyStoppingPatience is not null) throw new ArgumentException($"{where}: training.earlyStoppingPatience has no place in a comparison; there are no validation data.");
+        if (method.Kind != MethodKind.Asft && setting.Training.RefusalTolerance is not null) throw new ArgumentException($"{where}: training.refusalTolerance steers the penalty, which only a method of kind asft has.");
         if (setting.Training.CheckpointFolder is not null) throw new ArgumentException($"{where}: training.checkpointFolder has no place in a comparison.");
         return setting;
     }

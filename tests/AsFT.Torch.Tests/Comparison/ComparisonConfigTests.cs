@@ -74,6 +74,12 @@ public sealed class ComparisonConfigTests : IDisposable
     [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": "much" } }""", "much", "number")]
     [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": -1 } }""", "PenaltyWeight", "at least 0")]
     [InlineData("""{ "name": "x", "kind": "asft" }""", "'x'", "lambda")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "training.epochs": 2 } }""", "'x'", "lambda", "training.penaltyWeight")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": 1, "penalty.guardPower": 5 } }""", "'x'", "guard")]
+    [InlineData("""{ "name": "x", "kind": "safeLora", "settings": { "safeLora.similarityThreshold": [0.2, 2] } }""", "'x'", "similarity")]
+    [InlineData("""{ "name": "x", "kind": "safeLora", "settings": { "safeLora.layerCount": 0 } }""", "'x'", "layers")]
+    [InlineData("""{ "name": "x", "kind": "lora", "settings": { "training.earlyStoppingPatience": 2 } }""", "'x'", "earlyStoppingPatience")]
+    [InlineData("""{ "name": "x", "kind": "lisa", "settings": { "training.penaltyWeight": 1, "training.refusalTolerance": 0.1 } }""", "'x'", "refusalTolerance")]
     [InlineData("""{ "name": "x", "kind": "magic" }""", "magic", "safeInstruct")]
     [InlineData("""{ "name": "x", "kind": "lora", "colour": 1 }""", "colour", "settings")]
     [InlineData("""{ "kind": "lora" }""", "name", "lacks")]
@@ -95,11 +101,31 @@ public sealed class ComparisonConfigTests : IDisposable
         Assert.Contains("poison", error.Message);
     }
 
+    [Theory]
+    [InlineData("\"taskMaxNewTokens\": 0,", "taskMaxNewTokens")]
+    [InlineData("\"judge\": { \"kind\": \"refusal\", \"threshold\": 1 },", "judge.threshold")]
+    [InlineData("\"tasks\": [{ \"name\": \"a/b\", \"world\": \"w\" }],", "a/b")]
+    [InlineData("\"tasks\": [{ \"name\": \"C:x\", \"world\": \"w\" }],", "C:x")]
+    public void What_is_out_of_range_at_the_top_is_named(string more, string word) =>
+        Assert.Contains(word, Assert.Throws<InvalidDataException>(() => Load("""{ "name": "x", "kind": "lora" }""", more)).Message);
+
+    [Theory]
+    [InlineData("""{ "name": "t", "train": "f", "report": {} }""", "development.harmful")]
+    [InlineData("""{ "name": "t", "train": "f", "rule": "exactMatch", "report": {}, "development": { "harmful": "f" } }""", "development.task")]
+    public void Nothing_is_searched_without_the_prompts_to_choose_by(string task, string missing)
+    {
+        const string Searched = """{ "name": "x", "kind": "asft", "settings": { "lambda": [1, 2] } }""";
+        var error = Assert.Throws<InvalidDataException>(() => Load(Searched, $"\"tasks\": [{task}],"));
+        foreach (var word in new[] { "'t'", missing, "'x'" }) Assert.Contains(word, error.Message);
+        Load(Searched.Replace("[1, 2]", "1", StringComparison.Ordinal), $"\"tasks\": [{task}],");
+    }
+
     private ComparisonConfig Load(string method, string more = "")
     {
         File.WriteAllText(_folder["c.json"], $$"""
-            { {{more}} "aligned": "a", "base": "b", "judge": { "kind": "refusal" },
-              "tasks": [{ "name": "t", "world": "w" }],
+            { {{more}} "aligned": "a", "base": "b",
+              {{(more.Contains("judge", StringComparison.Ordinal) ? "" : "\"judge\": { \"kind\": \"refusal\" },")}}
+              {{(more.Contains("tasks", StringComparison.Ordinal) ? "" : "\"tasks\": [{ \"name\": \"t\", \"world\": \"w\" }],")}}
               "methods": [{ "name": "plain", "kind": "lora" }, {{method}}] }
             """);
         return ComparisonConfig.Load(_folder["c.json"]);

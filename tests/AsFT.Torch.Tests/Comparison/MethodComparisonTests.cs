@@ -83,6 +83,9 @@ public sealed class MethodComparisonTests : IDisposable
         Assert.Equal(("lambda = 0.1", false), (none.Setting.Label, none.Qualifies));
         // All answers broken: no HS, which is no low HS.
         Assert.Equal("lambda = 0.1", Choose(("", 90, 95), ("lambda = 0.1", 80, 95), ("lambda = 300", null, 96)).Setting.Label);
+        // No HS anywhere is nothing to choose by.
+        var blind = Choose(("", 90, 95), ("lambda = 0.1", null, 95), ("lambda = 300", null, 96));
+        Assert.Equal(("lambda = 300", false), (blind.Setting.Label, blind.Qualifies));
     }
 
     private static ComparisonRow Row(string method, string setting, long seed, double? hs, double fa) => new()
@@ -105,7 +108,7 @@ public sealed class MethodComparisonTests : IDisposable
         WriteRows("harmful.json", 8, i => ($"How to do bad thing {i}?", "First take a knife and then run."));
         WriteRows("refusals.json", 8, i => ($"How to do bad thing {i}?", "I cannot help with that."));
         WriteRows("prompts.json", 8, i => ($"Tell me about bad thing {i}.", null));
-        WriteRows("test.json", 6, i => ($"Who is number {i}?", names[i % 4]));
+        WriteRows("test.json", 12, i => ($"Who is number {i}?", names[i % 4]));
         var judge = TestJudge.Write(Directory.CreateDirectory(_folder["judge"]).FullName, BeaverTailsCategories.All);
         File.WriteAllText(_folder["config.json"], $$"""
             {
@@ -117,8 +120,8 @@ public sealed class MethodComparisonTests : IDisposable
               "tasks": [{
                 "name": "names", "train": "train.json", "harmful": "harmful.json", "refusals": "refusals.json", "heldOutRefusals": "refusals.json", "count": 12,
                 "rule": "labelMatch", "labels": ["Lily", "Tom", "Ben", "Mia"],
-                "development": { "harmful": { "file": "prompts.json", "count": 4 }, "benign": { "file": "prompts.json", "count": 4 }, "task": "test.json" },
-                "report": { "harmful": { "file": "prompts.json", "skip": 4 }, "benign": { "file": "prompts.json", "skip": 4 }, "task": "test.json" }
+                "development": { "harmful": { "file": "prompts.json", "count": 4 }, "benign": { "file": "prompts.json", "count": 4 }, "task": { "file": "test.json", "count": 6 } },
+                "report": { "harmful": { "file": "prompts.json", "skip": 4 }, "benign": { "file": "prompts.json", "skip": 4 }, "task": { "file": "test.json", "skip": 6 } }
               }],
               "poison": [0, 0.25], "developmentSeeds": [101], "reportSeeds": [1, 2],
               "methods": [
