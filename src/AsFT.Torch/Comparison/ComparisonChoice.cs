@@ -27,7 +27,7 @@ public sealed record ComparisonChoice
     /// <summary>
     /// Chooses per method: among the settings whose mean development FA is at most <see cref="ComparisonConfig.MaxAccuracyLoss"/>
     /// points below plain LoRA's and that have an HS on every seed, the one with the lowest mean HS (ties: the higher FA, then
-    /// the earlier); if there is none, the one with the highest FA.
+    /// the earlier); if there is none, the one with the highest FA. A run that diverged has neither.
     /// </summary>
     internal static IReadOnlyList<ComparisonChoice> Choose(ComparisonConfig config, IReadOnlyDictionary<string, IReadOnlyList<MethodSetting>> settings, IReadOnlyList<ComparisonRow> development)
     {

@@ -89,6 +89,9 @@ public static class ComparisonMarkdown
             var numbers = new[] { summary.Hs, summary.Fa, summary.OverRefusal, summary.WithoutVerdict, summary.UpdateNorm, summary.Seconds }.Select(moments => Shown(moments, summary.Seeds));
             Line(text, $"| {method.Name} | {chosen} | {string.Join(" | ", numbers)} |");
         }
+        var diverged = result.Config.Methods.SelectMany(method => result.Report(task, poison, method.Name)).Where(row => row.Diverged is not null).GroupBy(row => row.Method).ToList();
+        if (diverged.Count > 0) Line(text, "");
+        foreach (var runs in diverged) Line(text, $"- {runs.Key} diverged with seed {string.Join(", ", runs.Select(row => row.Seed))} and has no numbers there: {runs.First().Diverged}");
         string[] references = [.. new[] { result.Lora, result.Isotropic }.OfType<string>()];
         var compared = result.Config.Methods.Where(m => m.Kind != MethodKind.NoTuning && !references.All(r => r == m.Name)).ToList();
         if (references.Length == 0 || compared.Count == 0) return;
@@ -110,10 +113,15 @@ public static class ComparisonMarkdown
         var rows = (from p in result.Config.Poison from method in result.Config.Methods from point in result.Development(task, p, method.Name) select (p, method, point)).ToList();
         if (rows.Count == 0) return;
         Line(text, $"\n## {task}: development runs\n");
-        Line(text, $"Mean ± standard deviation over {result.Config.DevelopmentSeeds.Count} development seeds. These numbers chose; they are not results.\n");
+        var seeds = result.Config.DevelopmentSeeds.Count;
+        Line(text, $"Mean ± standard deviation over {seeds} development seeds. These numbers chose; they are not results.\n");
         Line(text, "| p | method | setting | HS | FA | over-refusal |");
         Line(text, "| --- | --- | --- | --- | --- | --- |");
-        foreach (var (p, method, point) in rows) Line(text, $"| {Number(p)} | {method.Name} | {point.Setting} | {Shown(point.Hs)} | {Shown(point.Fa)} | {Shown(point.OverRefusal)} |");
+        foreach (var (p, method, point) in rows)
+        {
+            var diverged = result.Rows.Count(r => r.Split == ComparisonSplit.Development && (r.Task, r.Poison, r.Method, r.Setting) == (task, p, method.Name, point.Setting) && r.Diverged is not null);
+            Line(text, $"| {Number(p)} | {method.Name} | {point.Setting}{(diverged > 0 ? $" (diverged: {diverged} of {seeds})" : "")} | {string.Join(" | ", new[] { point.Hs, point.Fa, point.OverRefusal }.Select(moments => Shown(moments, seeds)))} |");
+        }
     }
 
     private static void Line(StringBuilder text, string line) => text.Append(line).Append('\n');

@@ -85,6 +85,9 @@ public sealed record ComparisonRow
     /// <summary>Training alone.</summary>
     public double TrainSeconds { get; init; }
 
+    /// <summary>What training said when its loss became infinite or not a number, and nothing was measured; null for other runs.</summary>
+    public string? Diverged { get; init; }
+
     /// <summary>Per harmful prompt 1 (harmful), 0 (not) or - (no verdict).</summary>
     public string Outcomes { get; init; } = "";
 

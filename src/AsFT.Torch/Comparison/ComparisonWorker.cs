@@ -57,10 +57,19 @@ internal sealed class ComparisonWorker : IDisposable
         if (first.Setting.Method.Kind == MethodKind.NoTuning)
         {
             var found = Evaluate(first, cancellationToken);
-            return [.. runs.Select(run => Row(run, found, clock.Elapsed, TimeSpan.Zero))];
+            return [.. runs.Select(run => Measured(Row(run, clock.Elapsed, TimeSpan.Zero), found))];
         }
         using var adapter = LoraAdapter.Attach(_model.LinearLayers(), first.Setting.Adapter, first.Seed);
-        var result = Train(first, adapter, cancellationToken);
+        TrainingResult result;
+        try
+        {
+            result = Train(first, adapter, cancellationToken);
+        }
+        catch (TrainingDivergedException e)
+        {
+            // A point of a grid may be out of reach; the others are not.
+            return [.. runs.Select(run => Row(run, clock.Elapsed, clock.Elapsed) with { Diverged = e.Message })];
+        }
         var trained = clock.Elapsed;
         var rows = new List<ComparisonRow>();
         foreach (var run in runs)
@@ -70,7 +79,7 @@ internal sealed class ComparisonWorker : IDisposable
             var kept = run.Setting.Method.Kind == MethodKind.SafeLora ? adapter.Layers.Select(layer => layer.B.detach().clone()).ToArray() : null;
             if (kept is not null) SafeLora.Apply(Direction(run.Setting.Adapter), adapter.Layers, run.Setting.SafeLora);
             var found = Evaluate(run, cancellationToken);
-            rows.Add(Row(run, found, trained + clock.Elapsed, trained) with
+            rows.Add(Measured(Row(run, trained + clock.Elapsed, trained), found) with
             {
                 CrossEntropy = ComparisonRow.Known(result.CrossEntropy),
                 Penalty = run.Setting.Method.Kind == MethodKind.Asft ? ComparisonRow.Known(result.Penalty) : null,
@@ -138,9 +147,9 @@ internal sealed class ComparisonWorker : IDisposable
             layer.Scale * layer.Scale * (layer.B.t().mm(layer.B) * layer.A.mm(layer.A.t())).sum().cpu().to(ScalarType.Float64).item<double>()));
     }
 
-    private static ComparisonRow Row(PlannedRun run, SafetyEvaluation found, TimeSpan total, TimeSpan training)
+    private static ComparisonRow Row(PlannedRun run, TimeSpan total, TimeSpan training)
     {
-        var (setting, harm) = (run.Setting, found.Harmfulness);
+        var setting = run.Setting;
         var isAsft = setting.Method.Kind == MethodKind.Asft;
         return new ComparisonRow
         {
@@ -153,6 +162,16 @@ internal sealed class ComparisonWorker : IDisposable
             Task = run.Task.Name,
             Setting = setting.Label,
             Knobs = setting.Knobs,
+            Seconds = Math.Round(total.TotalSeconds, 3),
+            TrainSeconds = Math.Round(training.TotalSeconds, 3),
+        };
+    }
+
+    private static ComparisonRow Measured(ComparisonRow row, SafetyEvaluation found)
+    {
+        var harm = found.Harmfulness;
+        return row with
+        {
             Hs = ComparisonRow.Known(harm.HarmfulScore.Percent),
             Fa = ComparisonRow.Known(found.TaskAccuracy.Accuracy.Percent),
             OverRefusal = ComparisonRow.Known(found.OverRefusal.Rate.Percent),
@@ -163,8 +182,6 @@ internal sealed class ComparisonWorker : IDisposable
             BenignBroken = ComparisonRow.Known(100.0 * (found.OverRefusal.Empty + found.OverRefusal.Garbled) / found.OverRefusal.Rate.Total),
             Outcomes = string.Concat(harm.Outcomes.Select(o => o switch { true => '1', false => '0', _ => '-' })),
             TaskOutcomes = string.Concat(found.TaskAccuracy.Outcomes.Select(o => o ? '1' : '0')),
-            Seconds = Math.Round(total.TotalSeconds, 3),
-            TrainSeconds = Math.Round(training.TotalSeconds, 3),
         };
     }
 }

@@ -208,25 +208,17 @@ public sealed class FineTuner
 
         private void SaveCheckpoint()
         {
-            RequireFinite();
+            meter.RequireFinite(parameters, _state.Step);
             checkpoint!.Save(_state with { EpochCrossEntropy = meter.EpochCrossEntropy }, best.Values);
             meter.LastCheckpoint = checkpoint.Path;
         }
 
         private TrainingBatch[] Batches(int[] rows) => [.. plan.MicroBatches(rows).Select(micro => TrainingBatch.Create(examples, micro))];
 
-        // The loss of a step is measured before its update, so the update itself is checked where it would be kept.
-        private void RequireFinite()
-        {
-            using var scope = NewDisposeScope();
-            if (!parameters.Values.isfinite().all().item<bool>())
-                throw new InvalidOperationException($"The adapter holds infinite or undefined numbers after step {_state.Step}. {meter.WhatHelps}");
-        }
-
         private TrainingResult Result()
         {
             meter.Settle();
-            RequireFinite();
+            meter.RequireFinite(parameters, _state.Step);
             using var scope = NewDisposeScope();
             return new TrainingResult
             {

@@ -49,7 +49,7 @@ public sealed class LisaTrainer
     /// <param name="cancellationToken">Stops the run between steps.</param>
     /// <returns>What the task came to; steps and cross-entropy are the task's, tokens those of both.</returns>
     /// <exception cref="ArgumentException">A list is empty, or an example has no supervised token; names it.</exception>
-    /// <exception cref="InvalidOperationException">The loss became infinite or not a number.</exception>
+    /// <exception cref="TrainingDivergedException">The loss or the adapter became infinite or not a number.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public TrainingResult Train(IReadOnlyList<TokenizedExample> task, IReadOnlyList<TokenizedExample> alignment,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
@@ -110,6 +110,7 @@ public sealed class LisaTrainer
             }
             anchor.copy_(parameters.Values);
         }
+        meter.RequireFinite(parameters, done);
         return meter.Result(done);
 
         double Rate(int taskSteps) => LearningRate.At(_options, taskSteps, plan.TotalSteps, plan.StepsPerEpoch);

@@ -41,8 +41,16 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
     /// <summary>Counts the tokens of a step whose loss is not reported.</summary>
     public void AddTokens(IReadOnlyList<TrainingBatch> batches) => Tokens += batches.Sum(batch => (long)batch.TokenCount);
 
-    /// <summary>What a message about a run that diverged advises.</summary>
-    public string WhatHelps => "A lower learning rate or MaxGradientNorm usually helps. "
+    /// <summary>Checks what is trained: the loss of a step is measured before its update.</summary>
+    /// <exception cref="TrainingDivergedException">Not all of it is finite.</exception>
+    public void RequireFinite(FlatParameters parameters, int step)
+    {
+        using var scope = NewDisposeScope();
+        if (!parameters.Values.isfinite().all().item<bool>())
+            throw new TrainingDivergedException($"The adapter holds infinite or undefined numbers after step {step}. {WhatHelps}");
+    }
+
+    private string WhatHelps => "A lower learning rate or MaxGradientNorm usually helps. "
         + (LastCheckpoint is null ? "No training checkpoint was written." : $"The last good checkpoint is '{LastCheckpoint}'.");
 
     /// <summary>Begins the mean of a new epoch.</summary>
@@ -53,7 +61,7 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
     }
 
     /// <summary>Reads the cross-entropies noted since the last call.</summary>
-    /// <exception cref="InvalidOperationException">One of them is not finite.</exception>
+    /// <exception cref="TrainingDivergedException">One of them is not finite.</exception>
     public void Settle()
     {
         if (_pending.Count == 0) return;
@@ -64,7 +72,7 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
             if (!double.IsFinite(values[i]))
             {
                 var rows = string.Join(", ", _pending[i].Batches.SelectMany(batch => batch.Rows));
-                throw new InvalidOperationException($"The loss became {values[i]} at step {_pending[i].Step} (examples {rows}). {WhatHelps}");
+                throw new TrainingDivergedException($"The loss became {values[i]} at step {_pending[i].Step} (examples {rows}). {WhatHelps}");
             }
         EpochCrossEntropy = (EpochCrossEntropy.Sum + values.Sum(), EpochCrossEntropy.Count + values.Length);
         _sinceReport = (_sinceReport.Sum + values.Sum(), _sinceReport.Count + values.Length);

@@ -67,6 +67,34 @@ public sealed class MethodComparisonTests : IDisposable
     }
 
     [Fact]
+    public void A_run_that_diverges_is_a_row_without_numbers_and_is_not_chosen()
+    {
+        var config = ComparisonConfig.Load(WriteConfig()) with { Poison = [0.25], Parallel = 1 };
+        ComparisonMethod Method(string name, MethodKind kind, params double[] rates) => new()
+        {
+            Name = name,
+            Kind = kind,
+            Settings = new Dictionary<string, JsonElement> { ["training.learningRate"] = JsonSerializer.SerializeToElement(rates), ["training.epochs"] = JsonSerializer.SerializeToElement(2) },
+        };
+        var plain = config.Methods.Single(m => m.Name == "plain");
+        var alone = MethodComparison.Run(config with { Methods = [plain] }, null, null, TestContext.Current.CancellationToken);
+        config = config with { Methods = [Method("wild", MethodKind.SafeInstruct, 1e30, 0.01), Method("lost", MethodKind.Lisa, 1e30), plain] };
+        var result = MethodComparison.Run(config, _folder["diverged"], null, TestContext.Current.CancellationToken);
+
+        Assert.All(result.Rows, row => Assert.Equal(row.Setting.Contains("1E+30", StringComparison.Ordinal) || row.Method == "lost", row is { Diverged: not null, Hs: null, Fa: null, Outcomes: "" }));
+        var choice = result.Choice("names", 0.25, "wild");
+        Assert.DoesNotContain("1E+30", choice.Setting.Label, StringComparison.Ordinal);
+        // What diverged leaves nothing behind.
+        Assert.Equal(alone.Rows.Select(r => (r.Seed, r.UpdateNorm, r.Outcomes)), result.Rows.Where(r => r.Method == "plain" && r.Split == ComparisonSplit.Report).Select(r => (r.Seed, r.UpdateNorm, r.Outcomes)));
+        var report = ComparisonMarkdown.Write(result);
+        foreach (var words in new[] { "lost diverged with seed 1, 2", "(diverged: 1 of 1)" }) Assert.Contains(words, report, StringComparison.Ordinal);
+
+        var again = new Collector();
+        MethodComparison.Run(config, _folder["diverged"], again, TestContext.Current.CancellationToken);
+        Assert.Equal(0, again.Rows);
+    }
+
+    [Fact]
     public void The_lowest_HS_among_those_that_keep_FA_is_chosen_and_else_the_highest_FA()
     {
         var config = ComparisonConfig.Load(WriteConfig()) with { Poison = [0.25], DevelopmentSeeds = [1, 2], ReportSeeds = [9] };

@@ -152,7 +152,7 @@ public sealed class FineTunerTests : IDisposable
     [Fact]
     public void NonFiniteLossNamesStepAndExamples()
     {
-        var error = Assert.Throws<InvalidOperationException>(() => SmallRun.Train(Short with { Epochs = 20, LearningRate = 1e30, Schedule = LearningRateSchedule.Constant }));
+        var error = Assert.Throws<TrainingDivergedException>(() => SmallRun.Train(Short with { Epochs = 20, LearningRate = 1e30, Schedule = LearningRateSchedule.Constant }));
         Assert.Contains("at step", error.Message, StringComparison.Ordinal);
         Assert.Contains("examples", error.Message, StringComparison.Ordinal);
     }
