@@ -21,7 +21,7 @@ internal sealed class EvalCommand : ToolCommand
     private readonly ModelArguments _model = new(isRequired: false);
     private readonly JudgeArguments _judge;
     private readonly InstructionFileArguments _fields = new();
-    private readonly Option<string?> _answers = new("--answers") { HelpName = "FILE", Description = "Answers already generated, JSON or JSONL with prompt and response (and context), instead of a model. Without prompt files all of them count as answers to harmful prompts" };
+    private readonly Option<string?> _answers = new("--answers") { HelpName = "FILE", Description = "Answers already generated, JSON or JSONL with prompt and response (and context, system), instead of a model. Without prompt files all of them count as answers to harmful prompts" };
     private readonly Option<string?> _harmful = new("--harmful") { HelpName = "FILE", Description = "Instruction file with prompts that ought to be refused: the harmful score HS" };
     private readonly Option<string?> _benign = new("--benign") { HelpName = "FILE", Description = "Instruction file with prompts that ought not to be refused: over-refusal" };
     private readonly Option<string?> _task = new("--task") { HelpName = "FILE", Description = "Instruction file with right answers: the task accuracy FA" };
@@ -29,7 +29,7 @@ internal sealed class EvalCommand : ToolCommand
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "exact", "label", "last-number");
 
     private readonly Option<string?> _taskLabels = new("--task-labels") { Description = "Labels of the task, with commas between, for --task-rule label; left out: the distinct right answers" };
-    private readonly Option<string?> _compare = new("--compare") { HelpName = "PATH", Description = "Another model (model.zip or folder), or answers (.json, .jsonl), on the same prompts: paired differences and McNemar's exact p" };
+    private readonly Option<string?> _compare = new("--compare") { HelpName = "PATH", Description = "Another model (model.zip or folder), or answers (.json, .jsonl), on the same prompts: paired differences and McNemar's exact p. A folder beside a model.zip is asked with the template and the generation settings of the model.zip, unless --template names another template for the folder" };
     private readonly Option<string?> _compareAdapter = new("--compare-adapter") { HelpName = "DIR", Description = "PEFT adapter folder of the other model, where it is a folder" };
     private readonly Option<double?> _maxHarmfulScore = new("--max-harmful-score") { HelpName = "PERCENT", Description = "Gate: HS over all harmful prompts at most" };
     private readonly Option<double?> _minAccuracy = new("--min-accuracy") { HelpName = "PERCENT", Description = "Gate: FA at least" };
@@ -62,15 +62,19 @@ internal sealed class EvalCommand : ToolCommand
         var ready = run.Get(_answers) is { } file ? new AnswersFile(ml, file) : null;
         var prompts = ReadPrompts(run, ml, ready);
         CheckGates(run, prompts);
+        var answered = ready?.Answer(prompts);
+        var otherAnswered = run.Get(_compare) is { } path && IsFile(path) ? new AnswersFile(ml, path).Answer(prompts) : null;
         using var judge = _judge.Open(run);
         var rules = new EvaluationRules(judge, _judge.Threshold(run), _judge.Refusals(run));
         string[] outputs = [.. new[] { _jsonFile, _markdown, _saveAnswers }.Select(run.Get).OfType<string>()];
         var folders = outputs.Select(path => new OutputFolder(Path.GetDirectoryName(Path.GetFullPath(path))!)).ToList();
         try
         {
-            var answers = ready is not null ? EvaluationAnswers.Of(prompts, ready.Answer) : Ask(run, prompts, "Answering", () => _model.Open(run));
+            var answers = answered ?? Ask(run, prompts, "Answering", () => _model.Open(run));
             var report = SafetyReport.Of(prompts, answers, rules, run.CancellationToken);
-            var comparison = run.Get(_compare) is { } other ? ReportComparison.Of(SafetyReport.Of(prompts, AskOther(run, ml, prompts, other), rules, run.CancellationToken), report) : null;
+            var comparison = run.Get(_compare) is { } other
+                ? ReportComparison.Of(SafetyReport.Of(prompts, otherAnswered ?? Ask(run, prompts, "Answering, other model", () => _model.Open(run, other, run.Get(_compareAdapter))), rules, run.CancellationToken), report)
+                : null;
             var gates = Gates(run, report).ToList();
             Write(run, prompts, answers, report, comparison, gates, judge.Name);
             folders.ForEach(folder => folder.Keep());
@@ -87,9 +91,10 @@ internal sealed class EvalCommand : ToolCommand
     {
         var (model, answers) = (run.Get(_model.Model), run.Get(_answers));
         if (model is null == answers is null) throw new ArgumentException(model is null ? "Give --model or --answers." : "Give --model or --answers, not both.");
-        if (model is not null) _model.Validate(run);
-        if (run.Get(_compareAdapter) is not null && run.Get(_compare) is null) throw new ArgumentException("--compare-adapter goes with --compare.");
-        if (run.Get(_compare) is { } other && !Directory.Exists(other) && !File.Exists(other)) throw new FileNotFoundException($"There is no model and no file of answers '{other}'.");
+        if (model is not null) _model.Validate(run, run.Get(_compare));
+        var other = run.Get(_compare);
+        if (other is not null && !Directory.Exists(other) && !File.Exists(other)) throw new FileNotFoundException($"There is no model and no file of answers '{other}'.");
+        if (run.Get(_compareAdapter) is not null && !Directory.Exists(other)) throw new ArgumentException($"--compare-adapter goes with --compare and a model folder{(other is null ? "" : $"; '{other}' is a file")}.");
         foreach (var option in new[] { _maxHarmfulScore, _minAccuracy, _maxOverRefusal })
             if (run.Get(option) is { } limit && !(limit is >= 0 and <= 100)) throw new ArgumentException($"{option.Name} {limit}: a limit is a percentage in [0, 100].");
         if (run.Get(_maxBroken) is not (>= 0 and <= 100)) throw new ArgumentException($"{_maxBroken.Name} {run.Get(_maxBroken)}: a limit is a percentage in [0, 100].");
@@ -123,10 +128,6 @@ internal sealed class EvalCommand : ToolCommand
         foreach (var (gate, data, asked) in new[] { (_maxHarmfulScore, _harmful, prompts.Harmful), (_maxOverRefusal, _benign, prompts.Benign), (_minAccuracy, _task, prompts.Task) })
             if (run.Get(gate) is not null && asked.Count == 0) throw new ArgumentException($"{gate.Name} needs {data.Name}.");
     }
-
-    private EvaluationAnswers AskOther(ToolRun run, MLContext ml, SafetyPrompts prompts, string other) => IsFile(other)
-        ? EvaluationAnswers.Of(prompts, new AnswersFile(ml, other).Answer)
-        : Ask(run, prompts, "Answering, other model", () => _model.Open(run, other, run.Get(_compareAdapter)));
 
     private static EvaluationAnswers Ask(ToolRun run, SafetyPrompts prompts, string title, Func<AnsweringModel> open)
     {

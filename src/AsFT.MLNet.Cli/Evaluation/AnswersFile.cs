@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Tokenization;
@@ -7,41 +8,56 @@ using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 
-/// <summary>Answers that were generated before: JSON or JSONL rows of <c>prompt</c>, <c>response</c> and, where the prompt has one, <c>context</c>.</summary>
+/// <summary>
+/// Answers that were generated before: JSON or JSONL rows of <c>prompt</c>, <c>response</c> and, where the prompt has them,
+/// <c>context</c> and <c>system</c>. Answers to the same prompt are told apart by their order.
+/// </summary>
 internal sealed class AnswersFile
 {
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     private readonly string _path;
-    private readonly Dictionary<(string Prompt, string Context), string> _answers = [];
 
     public AnswersFile(MLContext ml, string path)
     {
         _path = path;
-        var rows = ml.Data.LoadFromInstructionFile(path, new InstructionFileOptions { PromptField = "prompt", ContextField = "context", ResponseField = "response" });
-        foreach (var row in Pipelines.ReadInstructions(ml, rows))
-        {
-            if (!_answers.TryAdd((row.Prompt, row.Context), row.Response) && _answers[(row.Prompt, row.Context)] != row.Response)
-                throw new InvalidDataException($"'{path}' has two different responses to the prompt '{row.Prompt}'.");
-            Prompts.Add(new ChatExample(row.Prompt, Context: row.Context.Length > 0 ? row.Context : null));
-        }
+        var rows = ml.Data.LoadFromInstructionFile(path, new InstructionFileOptions { PromptField = "prompt", ContextField = "context", ResponseField = "response", SystemField = "system" });
+        Prompts = [.. Pipelines.ReadInstructions(ml, rows).Select(row => row.ToExample(null) with { Response = row.Response })];
     }
 
-    /// <summary>All prompts of the file, in its order.</summary>
-    public List<ChatExample> Prompts { get; } = [];
+    /// <summary>All prompts of the file with their answers, in its order.</summary>
+    public IReadOnlyList<ChatExample> Prompts { get; }
 
     /// <summary>The answers to given prompts.</summary>
-    /// <exception cref="InvalidDataException">A prompt has none.</exception>
-    public IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts) =>
-        [.. prompts.Select(prompt => _answers.TryGetValue((prompt.Prompt, prompt.Context ?? ""), out var answer)
-            ? answer
-            : throw new InvalidDataException($"'{_path}' has no response to the prompt '{prompt.Prompt}'."))];
+    /// <exception cref="InvalidDataException">A prompt has none, or different ones of which it cannot be told which is meant.</exception>
+    public EvaluationAnswers Answer(SafetyPrompts prompts)
+    {
+        ChatExample[] asked = [.. prompts.Harmful, .. prompts.Benign, .. prompts.Task];
+        // Where one side does not tell system messages, they tell nothing apart.
+        var bySystem = Prompts.Any(HasSystem) && asked.Any(HasSystem);
+        (string, string, string) Key(ChatExample prompt) => (prompt.Prompt, prompt.Context ?? "", bySystem ? prompt.System ?? "" : "");
+
+        var responses = Prompts.ToLookup(Key, row => row.Response!);
+        var queues = new Dictionary<(string, string, string), Queue<string>>();
+        foreach (var same in asked.GroupBy(Key))
+        {
+            string[] found = [.. responses[same.Key]];
+            var (prompt, count) = (same.First().Prompt, same.Count());
+            if (found.Length == 0) throw new InvalidDataException($"'{_path}' has no response to the prompt '{prompt}'.");
+            if (found.Length == count) queues[same.Key] = new(found);
+            else if (found.Distinct().Count() == 1) queues[same.Key] = new(Enumerable.Repeat(found[0], count));
+            else throw new InvalidDataException($"'{_path}' has {found.Length} responses, and not the same ones, to the prompt '{prompt}', which is asked {(count == 1 ? "once" : $"{count} times")}.");
+        }
+        return EvaluationAnswers.Of(prompts, list => [.. list.Select(prompt => queues[Key(prompt)].Dequeue())]);
+    }
 
     /// <summary>Writes answers, so that a later evaluation can take them or be compared with them.</summary>
     public static void Write(string path, SafetyPrompts prompts, EvaluationAnswers answers) =>
         AtomicOutput.WriteFile(path, partial => File.WriteAllLines(partial,
-            Lines(prompts.Harmful, answers.Harmful).Concat(Lines(prompts.Benign, answers.Benign)).Concat(Lines(prompts.Task, answers.Task)).Distinct()));
+            Lines(prompts.Harmful, answers.Harmful).Concat(Lines(prompts.Benign, answers.Benign)).Concat(Lines(prompts.Task, answers.Task))));
 
-    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample> prompts, IReadOnlyList<string> answers) =>
-        prompts.Zip(answers, (prompt, response) => JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", response }, Readable));
+    private static bool HasSystem(ChatExample prompt) => !string.IsNullOrEmpty(prompt.System);
+
+    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample> prompts, IReadOnlyList<string> answers) => prompts.Zip(answers, (prompt, response) =>
+        JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", system = HasSystem(prompt) ? prompt.System : null, response }, Readable));
 }

@@ -30,6 +30,14 @@ internal static class PipelineFile
         return report;
     }
 
+    /// <summary>The options of the fine-tune in a pipeline; needs no model folder.</summary>
+    /// <exception cref="InvalidDataException">It has none, or is damaged.</exception>
+    public static AsftFineTuneOptions ReadOptions(string path)
+    {
+        using var zip = ZipFile.OpenRead(path);
+        return Read(Find(zip, SavedFineTune.PartName) ?? throw new InvalidDataException($"'{path}' is an ML.NET model without an AsFT fine-tuned language model in it.")).Options;
+    }
+
     private static SavedFineTune Read(ZipArchiveEntry part)
     {
         using var stream = part.Open();

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Answering;
+using AsFT.MLNet.Cli.Inspection;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Tokenization;
 
@@ -18,7 +19,7 @@ internal sealed class ModelArguments(bool isRequired)
 
     private readonly Option<string?> _modelFolder = new("--model-folder") { HelpName = "DIR", Description = "Where the model folder of a model.zip lies now, when it has moved" };
     private readonly Option<string?> _adapter = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder, with a model folder" };
-    private readonly Option<string?> _template = new Option<string?>("--template") { Description = $"Chat template, with a model folder: {string.Join(", ", ChatTemplate.Names)}" }
+    private readonly Option<string?> _template = new Option<string?>("--template") { Description = $"Chat template of a model folder: {string.Join(", ", ChatTemplate.Names)}; left out: llama2" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
 
     /// <summary>Names of library options whose command-line name is not the same word.</summary>
@@ -36,13 +37,15 @@ internal sealed class ModelArguments(bool isRequired)
     }
 
     /// <summary>Checks what can be checked before a model is read.</summary>
+    /// <param name="run">The invocation.</param>
+    /// <param name="other">The path of another model that is asked too; its template may be given where it is a folder.</param>
     /// <exception cref="FileNotFoundException">There is no such model.</exception>
     /// <exception cref="ArgumentException">The options do not fit the kind of model.</exception>
-    public void Validate(ToolRun run)
+    public void Validate(ToolRun run, string? other = null)
     {
         var path = run.Get(Model)!;
         var isFolder = Exists(path);
-        foreach (var option in isFolder ? [_modelFolder] : new Option[] { _adapter, _template })
+        foreach (var option in isFolder ? [_modelFolder] : Directory.Exists(other) ? [_adapter] : new Option[] { _adapter, _template })
             if (run.Parse.GetResult(option) is { Implicit: false })
                 throw new ArgumentException(isFolder
                     ? $"{option.Name} goes with a saved pipeline; '{path}' is a model folder itself."
@@ -53,20 +56,28 @@ internal sealed class ModelArguments(bool isRequired)
     /// <summary>Loads the model.</summary>
     public AnsweringModel Open(ToolRun run) => Open(run, run.Get(Model)!, run.Get(_adapter), run.Get(_modelFolder));
 
-    /// <summary>Loads another model that is asked in the same way.</summary>
+    /// <summary>Loads another model that is asked in the same way: a folder beside a pipeline with the pipeline's template and generation settings, where none are given.</summary>
     /// <param name="run">The invocation.</param>
     /// <param name="path">model.zip or model folder.</param>
     /// <param name="adapter">Adapter folder, with a model folder.</param>
     /// <param name="movedTo">Where a pipeline's model folder lies now.</param>
-    public AnsweringModel Open(ToolRun run, string path, string? adapter, string? movedTo = null) => Exists(path)
-        ? AnsweringModel.FromFolder(path, adapter, ChatTemplate.FromName(run.Get(_template) ?? "llama2"), _generation.Read(run, new GenerationOptions()), _device.Resolve(run), run.CancellationToken)
-        : AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
+    public AnsweringModel Open(ToolRun run, string path, string? adapter, string? movedTo = null)
+    {
+        if (Exists(path))
+        {
+            var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
+            var template = ChatTemplate.FromName(run.Get(_template) ?? beside?.Template ?? "llama2");
+            var generation = _generation.Read(run, beside is null ? new GenerationOptions() : Generation(beside));
+            return AnsweringModel.FromFolder(path, adapter, template, generation, _device.Resolve(run), run.CancellationToken);
+        }
+        return AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
         {
             ModelPath = movedTo,
             Device = Typed(run, _device.Device),
             DType = Typed(run, _device.DType)?.ToLowerInvariant(),
             Configure = options => Configure(run, options),
         });
+    }
 
     // Whether the path is a folder; a path that is nothing at all ends here.
     private static bool Exists(string path) =>
@@ -74,21 +85,24 @@ internal sealed class ModelArguments(bool isRequired)
 
     private void Configure(ToolRun run, AsftFineTuneOptions options)
     {
-        var generation = _generation.Read(run, new GenerationOptions
-        {
-            MaxNewTokens = options.MaxNewTokens,
-            Temperature = options.Temperature,
-            TopP = options.TopP,
-            TopK = options.TopK,
-            RepetitionPenalty = options.RepetitionPenalty,
-            StopStrings = options.StopStrings,
-            BatchSize = options.GenerationBatchSize,
-            Seed = options.Seed,
-        });
+        var generation = _generation.Read(run, Generation(options));
         (options.MaxNewTokens, options.Temperature, options.TopP, options.TopK) = (generation.MaxNewTokens, generation.Temperature, generation.TopP, generation.TopK);
         (options.RepetitionPenalty, options.StopStrings, options.GenerationBatchSize, options.Seed) = (generation.RepetitionPenalty, [.. generation.StopStrings], generation.BatchSize, generation.Seed);
         options.CancellationToken = run.CancellationToken;
     }
+
+    // The generation settings of a pipeline.
+    private static GenerationOptions Generation(AsftFineTuneOptions options) => new()
+    {
+        MaxNewTokens = options.MaxNewTokens,
+        Temperature = options.Temperature,
+        TopP = options.TopP,
+        TopK = options.TopK,
+        RepetitionPenalty = options.RepetitionPenalty,
+        StopStrings = options.StopStrings,
+        BatchSize = options.GenerationBatchSize,
+        Seed = options.Seed,
+    };
 
     private static string? Typed(ToolRun run, Option<string> option) => run.Parse.GetResult(option) is { Implicit: false } ? run.Get(option) : null;
 }

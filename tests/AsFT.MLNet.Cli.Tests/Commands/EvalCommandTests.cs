@@ -115,10 +115,53 @@ public sealed class EvalCommandTests : IDisposable
             {"prompt":"Why?","response":"Because."}
             {"prompt":"Why?","response":"No."}
             """);
-        Tool.AssertFailed(await Eval(twice), ExitCode.Failure, "two different responses", "Why?");
+        Tool.AssertFailed(await Eval(twice, "--harmful", _folder.Write("once.jsonl", """{"instruction":"Why?","output":""}""")), ExitCode.Failure, "2 responses", "Why?", "asked once");
         Tool.AssertFailed(await Tool.Run("eval"), ExitCode.Usage, "--model or --answers");
         Tool.AssertFailed(await Tool.Run("eval", "--model", World.Aligned), ExitCode.Usage, "nothing to ask");
         Tool.AssertFailed(await Eval(Answers("a.jsonl", Refusal), "--compare", "nowhere.jsonl"), ExitCode.Failure, "nowhere.jsonl");
+    }
+
+    [Fact]
+    public async Task Sampled_answers_to_repeated_prompts_and_under_different_system_messages_are_read_as_they_were_saved()
+    {
+        var prompts = _folder.Write("h.jsonl", """
+            {"system":"Be short.","instruction":"Who is Tom?","output":""}
+            {"system":"Be kind.","instruction":"Who is Tom?","output":""}
+            {"instruction":"Who is Tom?","output":""}
+            {"instruction":"Who is Tom?","output":""}
+            """);
+        var (saved, again) = (_folder.File("saved.jsonl"), _folder.File("again.jsonl"));
+        var asked = await Tool.Run("eval", "--model", Tool.BaseModel, "--max-new-tokens", "6", "--temperature", "1", "--seed", "1", "--harmful", prompts, "--system-field", "system", "--save-answers", saved);
+        Assert.True(asked.ExitCode == ExitCode.Success, asked.Error);
+        Assert.Equal(4, File.ReadLines(saved).Distinct().Count());
+        Assert.Equal(["Be short.", "Be kind.", "", ""], File.ReadLines(saved).Select(line => JsonDocument.Parse(line).RootElement.TryGetProperty("system", out var system) ? system.GetString() : ""));
+        // The order tells answers apart only where the system message does not.
+        File.WriteAllLines(saved, [.. File.ReadLines(saved).Skip(1), File.ReadLines(saved).First()]);
+        var read = await Eval(saved, "--harmful", prompts, "--system-field", "system", "--save-answers", again);
+        Assert.True(read.ExitCode == ExitCode.Success, read.Error);
+        Assert.Equal(File.ReadLines(saved), [.. File.ReadLines(again).Skip(1), File.ReadLines(again).First()]);
+    }
+
+    [Fact]
+    public async Task Answers_without_system_messages_do_for_prompts_that_have_them()
+    {
+        var prompts = _folder.Write("h.jsonl", """{"system":"Be short.","instruction":"Question 0?","output":""}""");
+        Assert.Equal(ExitCode.Success, (await Eval(Answers("a.jsonl", Refusal), "--harmful", prompts, "--system-field", "system")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Answers_to_compare_with_are_checked_before_the_model_is_opened()
+    {
+        var noModel = Directory.CreateDirectory(_folder.File("model")).FullName;
+        var result = await Tool.Run("eval", "--model", noModel, "--harmful", Prompts("h.jsonl", 2), "--compare", Answers("a.jsonl", Refusal));
+        Tool.AssertFailed(result, ExitCode.Failure, "a.jsonl", "Question 1");
+    }
+
+    [Fact]
+    public async Task An_adapter_goes_with_a_folder_alone()
+    {
+        var answers = Answers("a.jsonl", Refusal);
+        Tool.AssertFailed(await Eval(answers, "--compare", answers, "--compare-adapter", _folder.FullName), ExitCode.Usage, "--compare-adapter", "a.jsonl");
     }
 
     [Fact]
