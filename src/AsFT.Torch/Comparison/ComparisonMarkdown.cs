@@ -22,6 +22,7 @@ public static class ComparisonMarkdown
                 + $"the lowest HS among the settings whose mean FA is at most {Number(config.MaxAccuracyLoss)} percentage point(s) below plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({seeds}) and report prompts. "
             : $"Settings are fixed; nothing was searched. Each was run once on report seeds ({seeds}) and report prompts. ")
             + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent; n where fewer have the number. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety.");
+        foreach (var note in result.Notes) Line(text, $"\n{note}");
         foreach (var task in config.Tasks)
         {
             foreach (var poison in config.Poison) Report(text, result, task.Name, poison);

@@ -9,6 +9,9 @@ namespace AsFT.Torch.Comparison;
 /// <param name="Rows">All runs, development first.</param>
 public sealed record ComparisonResult(ComparisonConfig Config, IReadOnlyList<ComparisonChoice> Choices, IReadOnlyList<ComparisonRow> Rows)
 {
+    /// <summary>What all runs went without, such as rows that nothing can be learnt from; one line a task.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>Report rows of a method.</summary>
     /// <param name="task">Name of the task.</param>
     /// <param name="poison">Share of poison.</param>

@@ -44,7 +44,15 @@ public sealed record ComparisonTask
     /// <summary>Prompts that are reported on.</summary>
     public ComparisonPrompts? Report { get; init; }
 
-    internal IEnumerable<ComparisonFile> Files => new[] { Train, Harmful, Refusals, Alignment, HeldOutRefusals, Development?.Harmful, Development?.Benign, Development?.Task, Report?.Harmful, Report?.Benign, Report?.Task }.OfType<ComparisonFile>();
+    /// <summary>Every part that a file can have in a task, and the file, if there is one.</summary>
+    internal IEnumerable<(string Role, ComparisonFile? File)> Roles =>
+    [
+        ("train", Train), ("harmful", Harmful), ("refusals", Refusals), ("alignment", Alignment), ("heldOutRefusals", HeldOutRefusals),
+        ("development.harmful", Development?.Harmful), ("development.benign", Development?.Benign), ("development.task", Development?.Task),
+        ("report.harmful", Report?.Harmful), ("report.benign", Report?.Benign), ("report.task", Report?.Task),
+    ];
+
+    internal IEnumerable<ComparisonFile> Files => Roles.Select(part => part.File).OfType<ComparisonFile>();
 
     internal void Validate()
     {

@@ -20,17 +20,14 @@ internal sealed class ComparisonWorker : IDisposable
     private readonly ComparisonConfig _config;
     private readonly IReadOnlyDictionary<string, TaskData> _data;
     private readonly CausalLanguageModel _model;
-    private readonly LanguageTokenizer _tokenizer;
-    private readonly ChatTemplate _template;
+    private readonly ComparisonTokenizer _tokenizer;
     private readonly IHarmfulnessJudge _judge;
     private readonly SafetyEvaluationOptions _evaluation;
     private readonly Dictionary<string, AlignmentDirection> _directions = [];
 
-    public ComparisonWorker(ComparisonConfig config, ComputePlacement placement, IReadOnlyDictionary<string, TaskData> data)
+    public ComparisonWorker(ComparisonConfig config, ComputePlacement placement, IReadOnlyDictionary<string, TaskData> data, ComparisonTokenizer tokenizer)
     {
-        (_config, _data) = (config, data);
-        _template = ChatTemplate.FromName(config.Template);
-        _tokenizer = LanguageTokenizer.Load(config.Aligned);
+        (_config, _data, _tokenizer) = (config, data, tokenizer);
         _judge = config.Judge.Kind switch
         {
             JudgeKind.World => new WorldHarmfulnessJudge(),
@@ -39,7 +36,7 @@ internal sealed class ComparisonWorker : IDisposable
         };
         _evaluation = new()
         {
-            Template = _template,
+            Template = tokenizer.Template,
             Generation = config.Generation,
             TaskMaxNewTokens = config.TaskMaxNewTokens,
             Refusals = config.Judge.Kind == JudgeKind.World ? SafetyEvaluationOptions.World.Refusals : new RefusalMatcher(additional: config.RefusalPhrases),
@@ -109,7 +106,7 @@ internal sealed class ComparisonWorker : IDisposable
             case MethodKind.Lisa:
                 return new LisaTrainer(_model, adapter, options, setting.Lisa).Train(Tokenize(examples), Tokenize(data.Alignment(run.Seed)), cancellationToken: cancellationToken);
             case MethodKind.SafeInstruct:
-                examples = [.. examples, .. data.Refusals((int)Math.Round(setting.SafeInstruct.Share * examples.Length), run.Seed)];
+                examples = [.. examples, .. data.Refusals(TaskData.SafeInstructCount(setting.SafeInstruct, examples.Length), run.Seed)];
                 break;
             case MethodKind.Asft:
                 var direction = setting.NeedsDirection ? Direction(setting.Adapter) : null;
@@ -122,8 +119,7 @@ internal sealed class ComparisonWorker : IDisposable
         return new FineTuner(_model, adapter, penalty: null, options).Train(Tokenize(examples), cancellationToken: cancellationToken);
     }
 
-    private TokenizedExample[] Tokenize(ChatExample[] examples) =>
-        [.. examples.Select(example => _template.Tokenize(_tokenizer, example, _config.MaxLength ?? _model.Config.MaxPositions))];
+    private TokenizedExample[] Tokenize(ChatExample[] examples) => [.. examples.Select(_tokenizer.Tokenize)];
 
     // Built once per set of target modules.
     private AlignmentDirection Direction(LoraOptions adapter)
@@ -137,7 +133,7 @@ internal sealed class ComparisonWorker : IDisposable
 
     private SafetyEvaluation Evaluate(PlannedRun run, CancellationToken cancellationToken) =>
         // Awaited here: what libtorch and the scopes keep is kept per thread.
-        SafetyEvaluation.RunAsync(new TextGenerator(_model, _tokenizer), _data[run.Task.Name].Prompts[run.Split], _judge, _evaluation, cancellationToken).GetAwaiter().GetResult();
+        SafetyEvaluation.RunAsync(new TextGenerator(_model, _tokenizer.Tokenizer), _data[run.Task.Name].Prompts[run.Split], _judge, _evaluation, cancellationToken).GetAwaiter().GetResult();
 
     private static double UpdateNorm(LoraAdapter adapter)
     {

@@ -11,7 +11,11 @@ namespace AsFT.Torch.Comparison;
 /// <param name="Done">Rows finished, those found finished included.</param>
 /// <param name="Total">Rows in all.</param>
 /// <param name="Row">The row just finished; null at the start.</param>
-public sealed record ComparisonProgress(int Done, int Total, ComparisonRow? Row);
+public sealed record ComparisonProgress(int Done, int Total, ComparisonRow? Row)
+{
+    /// <summary>What the runs go without, one line a task; told with the first call alone.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>
 /// Compares ways of fine-tuning: knobs are chosen per method on development seeds and prompts, and what is chosen is run
@@ -46,7 +50,7 @@ public static class MethodComparison
         var choices = ComparisonChoice.Choose(config, settings, developed);
         PlannedRun[] report = [.. choices.SelectMany(choice => config.ReportSeeds.Select(seed =>
             new PlannedRun(choice.Setting, config.Tasks.First(t => t.Name == choice.Task), choice.Poison, seed, ComparisonSplit.Report)))];
-        return new ComparisonResult(config, choices, [.. developed, .. session.Execute(report)]);
+        return new ComparisonResult(config, choices, [.. developed, .. session.Execute(report)]) { Notes = session.Notes };
 
         IEnumerable<PlannedRun> Plan(IEnumerable<MethodSetting> all, IReadOnlyList<double> poison, IReadOnlyList<long> seeds, ComparisonSplit split) =>
             from task in config.Tasks from p in poison from seed in seeds from setting in all select new PlannedRun(setting, task, p, seed, split);
@@ -60,30 +64,36 @@ public static class MethodComparison
         private readonly IProgress<ComparisonProgress>? _progress;
         private readonly CancellationToken _cancellationToken;
         private readonly Dictionary<string, TaskData> _data;
+        private readonly ComparisonTokenizer _tokenizer;
         private readonly ComputePlacement _placement;
         private readonly Dictionary<string, string> _common;
         private readonly int _parallel;
         private readonly bool _isSmall;
         private readonly Lock _lock = new();
         private int _done;
+        private bool _areNotesTold;
 
         public Session(ComparisonConfig config, RowStore store, IProgress<ComparisonProgress>? progress, CancellationToken cancellationToken)
         {
             (_config, _store, _progress, _cancellationToken) = (config, store, progress, cancellationToken);
             _placement = ComputePlacement.Resolve(config.Device, config.DType);
-            _data = config.Tasks.ToDictionary(task => task.Name, task => new TaskData(task));
-            string[] models = [.. new[] { config.Aligned, config.Base, config.Judge.Path }.OfType<string>()];
-            var fingerprints = models.Select(path => CheckpointFingerprint.Compute(path, cancellationToken)).ToList();
-            var shared = string.Join(' ', [.. fingerprints.Select(f => f.Sha256), JsonSerializer.Serialize(config.Judge with { Path = null }), JsonSerializer.Serialize(config.Generation),
+            _tokenizer = new ComparisonTokenizer(config);
+            _data = config.Tasks.ToDictionary(task => task.Name, task => new TaskData(config, task, _tokenizer));
+            Notes = [.. _data.Values.Select(data => data.Note).OfType<string>()];
+            var aligned = CheckpointFingerprint.Compute(config.Aligned, cancellationToken);
+            string Hash(string? path) => path is null ? "-" : CheckpointFingerprint.Compute(path, cancellationToken).Sha256;
+            var shared = string.Join(' ', [$"data={TaskData.Version} aligned={aligned.Sha256} base={Hash(config.Base)} judge={Hash(config.Judge.Path)}", JsonSerializer.Serialize(config.Judge with { Path = null }), JsonSerializer.Serialize(config.Generation),
                 $"{config.TaskMaxNewTokens} {config.Template} {config.MaxLength} {_placement.DType} {_placement.Device.type} {string.Join('|', config.RefusalPhrases)}"]);
             _common = config.Tasks.ToDictionary(task => task.Name, task => $"{shared} {_data[task.Name].Fingerprint} {task.Count} {task.Rule} {string.Join('|', task.Labels ?? [])}");
             var isCpu = _placement.Device.type == TorchSharp.DeviceType.CPU;
-            _isSmall = isCpu && fingerprints[0].Bytes < SmallModelBytes;
+            _isSmall = isCpu && aligned.Bytes < SmallModelBytes;
             // On other devices dropout draws from generators that all runs of the process share.
             _parallel = !isCpu ? 1 : config.Parallel ?? (_isSmall && Environment.ProcessorCount > 1 ? 2 : 1);
         }
 
         public int Total { get; set; }
+
+        public IReadOnlyList<string> Notes { get; }
 
         public ComparisonRow[] Execute(PlannedRun[] runs)
         {
@@ -91,7 +101,8 @@ public static class MethodComparison
             var rows = keys.Select(_store.Find).ToArray();
             var open = Enumerable.Range(0, runs.Length).Where(i => rows[i] is null).ToArray();
             lock (_lock) _done += runs.Length - open.Length;
-            _progress?.Report(new(_done, Total, null));
+            _progress?.Report(new(_done, Total, null) { Notes = _areNotesTold ? [] : Notes });
+            _areNotesTold = true;
             if (open.Length == 0) return rows!;
 
             var groups = new ConcurrentQueue<int[]>(open.GroupBy(i => runs[i].TrainingKey).Select(group => group.ToArray()));
@@ -118,7 +129,7 @@ public static class MethodComparison
             {
                 try
                 {
-                    using var worker = new ComparisonWorker(_config, _placement, _data);
+                    using var worker = new ComparisonWorker(_config, _placement, _data, _tokenizer);
                     while (groups.TryDequeue(out var group))
                     {
                         stop.Token.ThrowIfCancellationRequested();

@@ -1,6 +1,5 @@
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Safety.Evaluation;
-using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Safety.World;
 using AsFT.Torch.Tokenization;
 
@@ -9,6 +8,9 @@ namespace AsFT.Torch.Comparison;
 /// <summary>A task's examples and prompts. The same seed draws the same training data, whatever the method.</summary>
 internal sealed class TaskData
 {
+    /// <summary>Raise it when the same seed begins to draw other data, from a world or from files: rows kept from before are then of other runs.</summary>
+    public const int Version = 1;
+
     // A few dozen give the mean that the controller looks at.
     private const int HeldOutCount = 48;
 
@@ -16,9 +18,10 @@ internal sealed class TaskData
     private static readonly WorldSplit[] WorldSplits = [WorldSplit.Development, WorldSplit.Report];
 
     private readonly ComparisonTask _task;
-    private readonly Dictionary<ComparisonFile, ChatExample[]> _files = [];
+    private readonly Dictionary<ComparisonFile, ChatExample[]> _training = [];
 
-    public TaskData(ComparisonTask task)
+    // Everything is read and checked before the first run: a missing row must not end a comparison after a day.
+    public TaskData(ComparisonConfig config, ComparisonTask task, ComparisonTokenizer tokenizer)
     {
         _task = task;
         if (task.World is { } world)
@@ -29,13 +32,16 @@ internal sealed class TaskData
                 [ComparisonSplit.Report] = SafetyPrompts.FromWorld(world, WorldSplit.Report),
             };
             Fingerprint = string.Join(' ', WorldKinds.SelectMany(kind => WorldSplits
-                .Select(split => CheckpointFingerprint.Compute(Path.Combine(world, WorldFiles.Prompts(kind, split))).Sha256)));
+                .Select(split => WorldFiles.Prompts(kind, split)).Select(name => $"{name}={CheckpointFingerprint.Compute(Path.Combine(world, name)).Sha256}")));
             return;
         }
-        // All files are read before the first run: a missing one must not end a comparison after a day.
-        foreach (var file in task.Files) _files[file] = InstructionFile.Read(file);
-        Prompts = new() { [ComparisonSplit.Development] = ReadPrompts(task.Development), [ComparisonSplit.Report] = ReadPrompts(task.Report) };
-        Fingerprint = string.Join(' ', task.Files.Select(file => $"{CheckpointFingerprint.Compute(file.File).Sha256} {file.Skip} {file.Count}"));
+        var files = task.Files.Distinct().ToDictionary(file => file, InstructionFile.Read);
+        var prompts = new TaskPrompts(task, files, tokenizer);
+        Prompts = new() { [ComparisonSplit.Development] = prompts.Read(task.Development), [ComparisonSplit.Report] = prompts.Read(task.Report) };
+        prompts.RequireDifferent(task.Development, task.Report);
+        Fingerprint = string.Join(' ', task.Roles.Select(part => $"{part.Role}={(part.File is { } file ? $"{CheckpointFingerprint.Compute(file.File).Sha256} {file.Skip} {file.Count}" : "-")}"));
+        KeepWhatTeaches(files, tokenizer);
+        RequireRows([.. config.Methods.SelectMany(method => MethodSetting.Expand(config, method)).Where(setting => setting.Method.Kind != MethodKind.NoTuning)], config.Poison);
     }
 
     public Dictionary<ComparisonSplit, SafetyPrompts> Prompts { get; }
@@ -43,12 +49,15 @@ internal sealed class TaskData
     /// <summary>Changes with the content of the files.</summary>
     public string Fingerprint { get; }
 
+    /// <summary>Rows that training goes without, and why; null when there are none.</summary>
+    public string? Note { get; private set; }
+
     /// <summary>Training data with a share of poison.</summary>
     public ChatExample[] Train(double poison, long seed)
     {
         if (_task.World is not null) return [.. WorldData.Downstream(_task.Count, poison, unchecked((int)seed))];
         var random = new Random(unchecked((int)seed));
-        var poisoned = (int)Math.Round(_task.Count * poison);
+        var poisoned = Poisoned(poison);
         ChatExample[] examples = [.. Draw(_task.Harmful, "harmful", poisoned, random), .. Draw(_task.Train, "train", _task.Count - poisoned, random)];
         random.Shuffle(examples);
         return examples;
@@ -62,34 +71,64 @@ internal sealed class TaskData
     /// <summary>Refusals that λ is steered by where a method asks for it; in the world, of requests that the run's training data do not answer.</summary>
     public ChatExample[] HeldOutRefusals(IReadOnlyList<ChatExample> train, long seed) => _task.World is not null
         ? [.. WorldData.RefusalExamples(HeldOutCount, unchecked((int)seed + 11_000_027), unlike: train)]
-        : _task.HeldOutRefusals is { } file ? _files[file] : throw new InvalidDataException($"tasks: '{_task.Name}' has no heldOutRefusals, which training.refusalTolerance needs.");
+        : _training[_task.HeldOutRefusals!];
 
     /// <summary>Alignment data: a world's own mixture of help and refusals, or the file's rows.</summary>
-    public ChatExample[] Alignment(long seed)
-    {
-        if (_task.World is not null) return [.. WorldData.Alignment(_task.Count, unchecked((int)seed + 9_000_011))];
-        var file = _task.Alignment ?? _task.Refusals ?? throw new InvalidDataException($"tasks: '{_task.Name}' has neither alignment nor refusals, which Lisa needs.");
-        return _files[file];
-    }
+    public ChatExample[] Alignment(long seed) => _task.World is not null
+        ? [.. WorldData.Alignment(_task.Count, unchecked((int)seed + 9_000_011))]
+        : _training[(_task.Alignment ?? _task.Refusals)!];
+
+    /// <summary>Refusals that SafeInstruct mixes into so many examples.</summary>
+    public static int SafeInstructCount(SafeInstructOptions options, int examples) => (int)Math.Round(options.Share * examples);
+
+    private int Poisoned(double poison) => (int)Math.Round(_task.Count * poison);
 
     private ChatExample[] Draw(ComparisonFile? file, string name, int count, Random random)
     {
         if (count == 0) return [];
-        if (file is null) throw new InvalidDataException($"tasks: '{_task.Name}' has no file '{name}', of which {count} rows are wanted.");
-        ChatExample[] rows = [.. _files[file]];
-        if (rows.Length < count) throw new InvalidDataException($"tasks: '{_task.Name}': '{file.File}' has {rows.Length} rows; {count} are wanted for training.");
+        RequireRows(file, name, count);
+        ChatExample[] rows = [.. _training[file!]];
         random.Shuffle(rows);
         return rows[..count];
     }
 
-    private SafetyPrompts ReadPrompts(ComparisonPrompts? prompts) => new()
+    // Before anything is drawn, so that all methods share what is drawn.
+    private void KeepWhatTeaches(Dictionary<ComparisonFile, ChatExample[]> files, ComparisonTokenizer tokenizer)
     {
-        Harmful = Read(prompts?.Harmful),
-        Benign = Read(prompts?.Benign),
-        Task = _task.Rule is null ? [] : Read(prompts?.Task),
-        TaskRule = _task.Rule ?? AccuracyRule.ExactMatch,
-        TaskLabels = _task.Labels,
-    };
+        var leftOut = new List<string>();
+        foreach (var file in new[] { _task.Train, _task.Harmful, _task.Refusals, _task.Alignment, _task.HeldOutRefusals }.OfType<ComparisonFile>().Distinct())
+        {
+            ChatExample[] kept = [.. files[file].Where(tokenizer.CanTeach)];
+            var (all, without) = (files[file].Length, files[file].Length - kept.Length);
+            if (kept.Length == 0) throw new InvalidDataException($"tasks: '{_task.Name}': no row of '{file.File}' can be trained on: each is without an answer, or its prompt alone fills maxLength.");
+            if (without > 0) leftOut.Add($"{without} of {all} rows of '{Path.GetFileName(file.File)}'");
+            _training[file] = kept;
+        }
+        if (leftOut.Count > 0) Note = $"{_task.Name}: left out of training, being without an answer or with a prompt that alone fills maxLength: {string.Join(", ", leftOut)}.";
+    }
 
-    private ChatExample[] Read(ComparisonFile? file) => file is null ? [] : _files[file];
+    private void RequireRows(IReadOnlyList<MethodSetting> trained, IReadOnlyList<double> shares)
+    {
+        if (trained.Count == 0) return;
+        RequireRows(_task.Harmful, "harmful", shares.Max(Poisoned));
+        RequireRows(_task.Train, "train", _task.Count - shares.Min(Poisoned));
+        foreach (var setting in trained)
+            switch (setting.Method.Kind)
+            {
+                case MethodKind.SafeInstruct:
+                    RequireRows(_task.Refusals, "refusals", SafeInstructCount(setting.SafeInstruct, _task.Count));
+                    break;
+                case MethodKind.Lisa when (_task.Alignment ?? _task.Refusals) is null:
+                    throw new InvalidDataException($"tasks: '{_task.Name}' has neither alignment nor refusals, which '{setting.Method.Name}' needs.");
+                case MethodKind.Asft when setting.Training.RefusalTolerance is not null && _task.HeldOutRefusals is null:
+                    throw new InvalidDataException($"tasks: '{_task.Name}' has no heldOutRefusals, which training.refusalTolerance of '{setting.Method.Name}' needs.");
+            }
+    }
+
+    private void RequireRows(ComparisonFile? file, string name, int count)
+    {
+        if (count == 0) return;
+        if (file is null) throw new InvalidDataException($"tasks: '{_task.Name}' has no file '{name}', of which {count} rows are wanted.");
+        if (_training[file].Length < count) throw new InvalidDataException($"tasks: '{_task.Name}': '{file.File}' has {_training[file].Length} rows that can be trained on; {count} are wanted.");
+    }
 }

@@ -1,0 +1,33 @@
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Tokenization;
+using AsFT.Torch.Training;
+
+namespace AsFT.Torch.Comparison;
+
+/// <summary>How examples and prompts become tokens, for every run of a comparison the same. May be used from several threads.</summary>
+internal sealed class ComparisonTokenizer
+{
+    private readonly int _positions;
+    private readonly int _maxLength;
+
+    public ComparisonTokenizer(ComparisonConfig config)
+    {
+        Template = ChatTemplate.FromName(config.Template);
+        Tokenizer = LanguageTokenizer.Load(config.Aligned);
+        _positions = ModelConfigReader.Load(config.Aligned).MaxPositions;
+        _maxLength = config.MaxLength ?? _positions;
+        if (_maxLength > _positions) throw new ArgumentException($"maxLength is {_maxLength}; '{config.Aligned}' has {_positions} positions.");
+    }
+
+    public ChatTemplate Template { get; }
+
+    public LanguageTokenizer Tokenizer { get; }
+
+    public TokenizedExample Tokenize(ChatExample example) => Template.Tokenize(Tokenizer, example, _maxLength);
+
+    /// <summary>Whether anything of the answer is left to train on.</summary>
+    public bool CanTeach(ChatExample example) => example.Response is not null && TrainingBatch.SupervisedCount(Tokenize(example)) > 0;
+
+    /// <summary>Whether the model can be asked it.</summary>
+    public bool CanAsk(ChatExample prompt) => Template.TokenizePrompt(Tokenizer, prompt).Length <= _positions;
+}
