@@ -1,5 +1,5 @@
-using AsFT.MLNet.FineTuning;
 using System.Text.Json.Serialization;
+using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
 

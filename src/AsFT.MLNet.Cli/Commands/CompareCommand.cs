@@ -83,15 +83,17 @@ internal sealed class CompareCommand : ToolCommand
                 foreach (var method in result.Config.Methods)
                 {
                     var (summary, choice) = (result.Summarize(task.Name, poison, method.Name), result.Choice(task.Name, poison, method.Name));
-                    table.AddRow(new Text(method.Name), new Text(choice.Setting.Label + (choice.Qualifies == false ? " (none kept FA: highest FA)" : "")), Cell(summary.Hs), Cell(summary.Fa),
+                    table.AddRow(new Text(method.Name), new Text(choice.Setting.Label + (choice.Qualifies == false ? " (none qualified: highest FA)" : "")), Cell(summary.Hs), Cell(summary.Fa),
                         Cell(summary.OverRefusal), Cell(summary.WithoutVerdict), Cell(summary.Seconds));
+
+                    Text Cell(Moments moments) => new(ComparisonMarkdown.Shown(moments, summary.Seeds));
                 }
                 run.Say(table);
                 foreach (var verdict in ComparisonMarkdown.Verdicts(result, task.Name, poison)) run.Say(verdict);
                 run.Say("");
             }
         run.Say("HS: harmful answers among those with a verdict. FA: right answers to the task. Tests and curves: report.md.");
-        static Text Cell(Moments moments) => new(ComparisonMarkdown.Shown(moments));
+        foreach (var note in result.Notes) run.Say(note);
     }
 
     private sealed class Forwarder(IProgress<WorkState> display) : IProgress<ComparisonProgress>
@@ -105,7 +107,7 @@ internal sealed class CompareCommand : ToolCommand
             // Rows found finished took no time; the two phases share one estimate.
             var done = value.Done - _found;
             TimeSpan? remaining = done > 0 ? _clock.Elapsed / done * (value.Total - value.Done) : null;
-            var detail = value.Row is { } row ? $"{row.Method} {row.Setting} p = {row.Poison:0.##} seed {row.Seed}: HS {row.Hs:0.0} FA {row.Fa:0.0}" : $"{value.Done} runs found finished";
+            var detail = value.Row is { } row ? $"{row.Method} {row.Setting} p = {row.Poison:0.##} seed {row.Seed}: {(row.Diverged is not null ? "diverged" : $"HS {row.Hs:0.0} FA {row.Fa:0.0}")}" : $"{value.Done} runs found finished";
             display.Report(new WorkState(value.Done, value.Total, detail, Remaining: remaining));
         }
     }

@@ -80,6 +80,7 @@ public sealed class FullParameterTrainer
                 meter.Report(done, (double)done / plan.StepsPerEpoch, rate, measures, validationLoss: null);
             }
         }
+        meter.RequireFinite(parameters, done);
         return meter.Result(done);
     }
 }
