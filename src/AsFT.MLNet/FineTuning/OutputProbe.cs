@@ -3,7 +3,7 @@ namespace AsFT.MLNet.FineTuning;
 /// <summary>Finds out before the work whether its result can be written.</summary>
 internal static class OutputProbe
 {
-    /// <summary>Writes a passing file into the folder and beside it; leaves nothing, not even a folder that was not there.</summary>
+    /// <summary>Writes a passing file into the folder, and beside one that is not there yet; leaves nothing, not even a folder that was not there.</summary>
     /// <param name="folder">The folder that is to be written.</param>
     /// <param name="option">The option that names it.</param>
     /// <exception cref="IOException">The folder cannot be made or written to; names option and folder.</exception>
@@ -16,8 +16,8 @@ internal static class OutputProbe
         {
             Directory.CreateDirectory(full);
             Touch(full);
-            // Folders are written under a passing name beside their place.
-            if (Path.GetDirectoryName(full) is { } above) Touch(above);
+            // New folders are written under a passing name beside their place.
+            if (missing.Count > 0 && Path.GetDirectoryName(full) is { } above) Touch(above);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,6 +1,6 @@
 namespace AsFT.Torch.Runtime;
 
-/// <summary>Output that is whole or not there: it is written beside its place under a passing name, then renamed.</summary>
+/// <summary>Output that is whole or not there: it is written beside its place, or within a folder that is there, under a passing name, then renamed.</summary>
 public static class AtomicOutput
 {
     /// <summary>Writes one file.</summary>
@@ -32,7 +32,8 @@ public static class AtomicOutput
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(write);
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        var partial = PartialName(full);
+        // A folder that is there may be a volume of its own: beside it lies another disk, or one that takes no files.
+        var partial = Directory.Exists(full) ? Path.Combine(full, $".partial-{Guid.NewGuid():N}") : PartialName(full);
         try
         {
             Directory.CreateDirectory(partial);
