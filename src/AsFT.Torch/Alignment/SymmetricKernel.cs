@@ -79,11 +79,7 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     /// <summary>Frees the working memory and the results.</summary>
     public void Dispose()
     {
-        Free();
-        _values?.Dispose();
-        _halfA?.Dispose();
-        _halfB?.Dispose();
-        _values = _halfA = _halfB = null;
+        Release();
         GC.SuppressFinalize(this);
     }
 
@@ -140,8 +136,7 @@ internal sealed unsafe class SymmetricKernel : IDisposable
     private void Reserve(int rank, int inFeatures)
     {
         if ((rank, inFeatures) == (_rank, _inFeatures)) return;
-        Dispose();
-        GC.ReRegisterForFinalize(this);
+        Release();
         _columns = Math.Max(NarrowProduct.Group, NarrowProduct.PaddedColumns(rank));
         _packed = Allocate((long)_layers * _columns * NarrowProduct.Stride(_size));
         _y = Allocate((long)_layers * _size * _columns);
@@ -152,6 +147,15 @@ internal sealed unsafe class SymmetricKernel : IDisposable
         _toHalfB = Pointer(_halfB = empty([_layers, _size, rank]).DetachFromDisposeScope());
         // Last: what could not be had is asked for again.
         (_rank, _inFeatures) = (rank, inFeatures);
+    }
+
+    private void Release()
+    {
+        Free();
+        _values?.Dispose();
+        _halfA?.Dispose();
+        _halfB?.Dispose();
+        _values = _halfA = _halfB = null;
     }
 
     private void Free()

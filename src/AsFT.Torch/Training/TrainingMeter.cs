@@ -47,7 +47,7 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
     {
         using var scope = NewDisposeScope();
         if (!parameters.Values.isfinite().all().item<bool>())
-            throw new TrainingDivergedException($"The adapter holds infinite or undefined numbers after step {step}. {WhatHelps}");
+            throw new TrainingDivergedException($"What is trained holds infinite or undefined numbers after step {step}. {WhatHelps}");
     }
 
     private string WhatHelps => "A lower learning rate or MaxGradientNorm usually helps. "

@@ -1,4 +1,5 @@
 using AsFT.MLNet.Cli.Output;
+using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Tests.Commands;
 
@@ -20,6 +21,30 @@ public sealed class GenerateCommandTests(FineTuned tuned)
         Assert.NotEmpty(fromPipeline);
         Assert.Equal(fromPipeline, await Answer("--model", Tool.AlignedModel, "--adapter", tuned.Adapter, "--template", "plain"));
         Assert.Equal(fromPipeline, await Answer("--model", merged, "--template", "plain"));
+    }
+
+    [Fact]
+    public async Task A_pipeline_that_makes_the_prompt_out_of_its_input_is_given_that_input()
+    {
+        using var folder = new TemporaryFolder();
+        var ml = new MLContext(1);
+        var rows = ml.Data.LoadFromEnumerable([new Row { Prompt = Prompt, Response = "The cat can run and play." }]);
+        using (var model = ml.Transforms.CopyColumns("Question", nameof(Row.Prompt)).Append(ml.Transforms.AsftFineTune(new AsftFineTuneOptions
+        {
+            AlignedModelPath = Tool.AlignedModel,
+            BaseModelPath = Tool.BaseModel,
+            PromptColumnName = "Question",
+            Template = "plain",
+            MaxSteps = 1,
+        })).Fit(rows)) ml.Model.Save(model, rows.Schema, folder.File("model.zip"));
+        Assert.NotEmpty(await Answer("--model", folder.File("model.zip")));
+    }
+
+    private sealed class Row
+    {
+        public string Prompt { get; set; } = "";
+
+        public string Response { get; set; } = "";
     }
 
     [Fact]

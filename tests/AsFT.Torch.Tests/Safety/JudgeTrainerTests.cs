@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using AsFT.Torch.Training;
@@ -48,6 +49,18 @@ public sealed class JudgeTrainerTests : IDisposable
         public List<JudgeTrainingProgress> All { get; } = [];
 
         public void Report(JudgeTrainingProgress value) => All.Add(value);
+    }
+
+    [Fact]
+    public void A_judge_takes_the_place_of_a_judge_and_of_no_other_model()
+    {
+        var link = Path.Combine(_root, "link");
+        Directory.CreateSymbolicLink(link, Decoder);
+        Assert.Contains("holds a model that is no judge", Assert.Throws<IOException>(() => JudgeTrainer.CheckTarget(Decoder, link)).Message);
+        Assert.Throws<ArgumentException>(() => JudgeTrainer.CheckTarget(Decoder, Decoder + Path.DirectorySeparatorChar));
+        JudgeTrainer.CheckTarget(Decoder, Output);
+        using (var model = SequenceClassifier.FromDecoder(Decoder, ["break"], ModerationModelJudge.MultiLabel, Cpu)) model.Save(Output);
+        JudgeTrainer.CheckTarget(Decoder, Output);
     }
 
     [Fact]

@@ -74,6 +74,22 @@ public sealed class MemoryPlanTests
     }
 
     [Fact]
+    public void AHeadThatLearnsMakesAllLogitsAtOnce()
+    {
+        MemoryPlan Of(params string[] targets) => MemoryPlan.Of(OneBillion, new LoraOptions { TargetModules = targets }, Options, null, TinyLlama.Placement(), rows: 4, width: 1024);
+        Assert.InRange(Of("q_proj").Logits, 0, 1L << 29);
+        Assert.InRange(Of("q_proj", "lm_head").Logits, 4L * 4 * 1024 * OneBillion.VocabularySize * sizeof(float), long.MaxValue);
+    }
+
+    [Fact]
+    public void ARankOfTheSubspaceCountsForThatProjectionAlone()
+    {
+        long Of(AlignmentProjection projection, int? rank) => MemoryPlan.Of(OneBillion, new LoraOptions(), Options, new AlignmentPenaltyOptions { Projection = projection, SubspaceRank = rank }, TinyLlama.Placement(), rows: 1, width: 8).Penalty;
+        Assert.True(Of(AlignmentProjection.Subspace, 8) < Of(AlignmentProjection.Subspace, null));
+        Assert.Equal(Of(AlignmentProjection.Reference, null), Of(AlignmentProjection.Reference, 8));
+    }
+
+    [Fact]
     public void HalfPrecisionHalvesWhatTheModelHolds()
     {
         MemoryPlan Plan(ComputePlacement placement) => MemoryPlan.Of(OneBillion, new(), Options, null, placement, 4, 256);

@@ -11,7 +11,7 @@ namespace AsFT.Torch.Generation.Cpu;
 internal readonly unsafe struct Projection
 {
     /// <summary>Outputs that are computed before they are put where they belong.</summary>
-    public const int OutputsAtOnce = 192;
+    public const int OutputsAtOnce = NarrowProduct.RowsPerPass;
 
     private readonly float* _weight;
     private readonly float* _bias;

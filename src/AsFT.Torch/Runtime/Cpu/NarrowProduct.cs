@@ -28,8 +28,8 @@ internal static unsafe class NarrowProduct
     // Three rows of W and the next three have their share of the cache too.
     private const int LongestChunk = 512;
 
-    // So many rows of W meet one piece of X before the next piece: fewer would fetch X too often, more too many pages of W.
-    private const int RowsPerPass = 64 * NarrowTiles.Rows;
+    /// <summary>So many rows of W meet one piece of X before the next piece: fewer would fetch X too often, more too many pages of W.</summary>
+    public const int RowsPerPass = 64 * NarrowTiles.Rows;
 
     /// <summary>Whether this was found faster than libtorch, which is where vectors have 256 bits at least.</summary>
     public static bool IsSupported => Vector256.IsHardwareAccelerated;
