@@ -14,7 +14,12 @@ internal static class SavedPipelines
         var rows = ml.Data.LoadFromEnumerable(new[] { new Row { Prompt = "Who is Lily?", Response = "A girl.", GeneratedText = "I cannot." } });
         var tuned = ml.Transforms.AsftFineTune(new AsftFineTuneOptions
         {
-            AlignedModelPath = Path.Combine(models, "stories260K-aligned"), BaseModelPath = Path.Combine(models, "stories260K"), Template = "plain", Device = "cpu", Rank = 1, Epochs = 1,
+            AlignedModelPath = Path.Combine(models, "stories260K-aligned"),
+            BaseModelPath = Path.Combine(models, "stories260K"),
+            Template = "plain",
+            Device = "cpu",
+            Rank = 1,
+            Epochs = 1,
         }).Fit(rows);
         yield return ("tuned.zip", Stored(ml, tuned, rows));
         var judge = ml.Transforms.ScoreHarmfulness(new RefusalMatchOptions(), responseColumnName: nameof(Row.GeneratedText)).Fit(rows);
