@@ -1,0 +1,90 @@
+using System.Text.Json;
+
+namespace AsFT.Torch.Input;
+
+/// <summary>
+/// The one way in which JSON is read. What it hands out is checked: valid UTF-8, no half of a surrogate pair, no name
+/// twice in one object; so that reading a text of it cannot fail. What is wrong is told with the file's path.
+/// </summary>
+internal static class JsonInput
+{
+    /// <summary>Configurations have a few kilobytes.</summary>
+    public const long MaxConfigBytes = 16 << 20;
+
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+    private static readonly JsonDocumentOptions HandWritten = Strict with { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+
+    /// <summary>Reads a file whose root is an object.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="maxBytes">Most bytes that are read.</param>
+    /// <param name="isHandWritten">Whether comments and a comma behind the last item are allowed.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is larger than allowed, or no such JSON; says what it is.</exception>
+    public static JsonDocument Open(string path, long maxBytes = MaxConfigBytes, bool isHandWritten = false) =>
+        Parse(InputFile.ReadAllBytes(path, maxBytes), path, isHandWritten);
+
+    /// <summary>Reads an object that lies in memory.</summary>
+    /// <param name="bytes">The bytes; they must not change while the document lives.</param>
+    /// <param name="path">The file, or what else it is called in an error.</param>
+    /// <param name="isHandWritten">Whether comments and a comma behind the last item are allowed.</param>
+    /// <exception cref="InvalidDataException">It is no such JSON; says what it is.</exception>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> bytes, string path, bool isHandWritten = false)
+    {
+        var text = TextInput.Check(bytes, path);
+        try
+        {
+            // First: a name with half a pair cannot be compared with others.
+            RequireWholeTexts(text.Span, path, isHandWritten);
+            var document = JsonDocument.Parse(text, isHandWritten ? HandWritten : Strict);
+            if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
+            using (document) throw new InvalidDataException($"'{path}' is no JSON object; it is {Kind(document.RootElement.ValueKind)}.");
+        }
+        catch (JsonException e)
+        {
+            throw Malformed(path, e);
+        }
+    }
+
+    /// <summary>What is wrong with JSON that a reader of .NET refused.</summary>
+    public static InvalidDataException Malformed(string path, JsonException e) => new($"'{path}', line {(e.LineNumber ?? 0) + 1}: malformed JSON ({Reason(e)}).", e);
+
+    /// <summary>A reader's message without its position, which counts from 0, and without its advice, which is for programmers.</summary>
+    public static string Reason(JsonException e)
+    {
+        if (e.Message.Contains("trailing comma", StringComparison.Ordinal)) return "a comma stands before the closing bracket; take it away";
+        if (e.Message.StartsWith("'/'", StringComparison.Ordinal)) return "JSON has no comments; take them away";
+        if (e.Message.StartsWith("'''", StringComparison.Ordinal)) return "texts and names stand in double quotes in JSON";
+        return e.Message.Split(" LineNumber:")[0].Split(" Change the reader options")[0].Split(" Path:")[0].TrimEnd('.');
+    }
+
+    /// <summary>A kind of value in words.</summary>
+    public static string Kind(JsonValueKind kind) => kind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "a list",
+        JsonValueKind.String => "a text",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True or JsonValueKind.False => "a truth value",
+        _ => "null",
+    };
+
+    // "\ud800" is JSON and no text: asking for it fails wherever it is asked for. Such escapes are rare, so most files are not read twice.
+    private static void RequireWholeTexts(ReadOnlySpan<byte> text, string path, bool isHandWritten)
+    {
+        if (text.IndexOf(@"\ud"u8) < 0 && text.IndexOf(@"\uD"u8) < 0) return;
+        var reader = new Utf8JsonReader(text, new JsonReaderOptions { CommentHandling = isHandWritten ? JsonCommentHandling.Skip : JsonCommentHandling.Disallow, AllowTrailingCommas = isHandWritten });
+        while (reader.Read())
+        {
+            if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName) || !reader.ValueIsEscaped) continue;
+            try
+            {
+                reader.GetString();
+            }
+            catch (InvalidOperationException e)
+            {
+                var line = text[..(int)reader.TokenStartIndex].Count((byte)'\n') + 1;
+                throw new InvalidDataException($"'{path}', line {line}: a text holds half of a surrogate pair (\\ud800 to \\udfff without its other half), which is no character.", e);
+            }
+        }
+    }
+}
