@@ -4,6 +4,7 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Comparison;
+using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
 using Microsoft.ML;
 

@@ -48,5 +48,5 @@ internal sealed class DecodingBenchmark : Benchmark
         };
     }
 
-    private static double Flops(AsFT.Torch.Checkpoints.ModelConfig config, double tokensPerSecond) => 2.0 * LlamaShapes.ParameterCount(config) * tokensPerSecond;
+    private static double Flops(ModelConfig config, double tokensPerSecond) => 2.0 * LlamaShapes.ParameterCount(config) * tokensPerSecond;
 }

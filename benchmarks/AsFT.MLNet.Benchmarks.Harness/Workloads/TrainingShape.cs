@@ -1,4 +1,4 @@
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Workloads;
 

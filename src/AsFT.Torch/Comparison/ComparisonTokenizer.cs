@@ -1,4 +1,4 @@
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 

@@ -1,4 +1,3 @@
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using AsFT.Torch.Adapters;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;

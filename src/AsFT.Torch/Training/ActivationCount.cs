@@ -1,5 +1,5 @@
 using AsFT.Torch.Adapters;
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 
 namespace AsFT.Torch.Training;
 

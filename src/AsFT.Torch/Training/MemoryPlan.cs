@@ -1,7 +1,7 @@
 using System.Globalization;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using TorchSharp;

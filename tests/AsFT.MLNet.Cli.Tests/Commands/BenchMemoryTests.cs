@@ -1,5 +1,4 @@
 using System.Text.Json;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using TorchSharp;

@@ -1,4 +1,4 @@
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 using AsFT.Torch.Safety;
 using Microsoft.ML;
 using Microsoft.ML.Data;

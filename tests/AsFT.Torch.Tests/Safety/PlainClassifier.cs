@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 
 namespace AsFT.Torch.Tests.Safety;
 

@@ -1,5 +1,4 @@
 using AsFT.Torch.Adapters;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Tokenization;

@@ -1,5 +1,4 @@
 using AsFT.Torch.Adapters;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;

@@ -1,6 +1,6 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Training;

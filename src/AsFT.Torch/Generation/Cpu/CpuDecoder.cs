@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime.Cpu;
 using TorchSharp.Modules;

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using AsFT.Torch.Runtime;
 
-namespace AsFT.Torch.Checkpoints;
+namespace AsFT.Torch.Models;
 
 /// <summary>Writes <c>config.json</c> with the names and defaults of Hugging Face transformers.</summary>
 internal static class ModelConfigWriter

@@ -1,4 +1,4 @@
-namespace AsFT.Torch.Checkpoints;
+namespace AsFT.Torch.Models;
 
 /// <summary>Architecture of a Llama-family decoder, as in Hugging Face's <c>config.json</c>.</summary>
 public sealed record ModelConfig

@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
-using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
+using AsFT.Torch.Tests.Checkpoints;
 
-namespace AsFT.Torch.Tests.Checkpoints;
+namespace AsFT.Torch.Tests.Models;
 
 public class ModelConfigTests
 {

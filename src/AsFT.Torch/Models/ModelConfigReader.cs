@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using AsFT.Torch.Checkpoints;
 
-namespace AsFT.Torch.Checkpoints;
+namespace AsFT.Torch.Models;
 
 /// <summary>Reads <c>config.json</c>. What the decoder does not compute is refused by name, never read past.</summary>
 internal static class ModelConfigReader
