@@ -19,13 +19,13 @@ internal abstract class AnsweringModel : IDisposable
 
     /// <summary>A model folder, with or without a PEFT adapter.</summary>
     /// <param name="folder">The model folder.</param>
-    /// <param name="adapterFolder">The adapter folder, or null.</param>
+    /// <param name="attach">Puts an adapter on the model; null: none.</param>
     /// <param name="template">The chat template.</param>
     /// <param name="generation">How answers are made.</param>
     /// <param name="placement">Where to compute.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    public static AnsweringModel FromFolder(string folder, string? adapterFolder, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, CancellationToken cancellationToken) =>
-        new FolderModel(folder, adapterFolder, template, generation, placement, cancellationToken);
+    public static AnsweringModel FromFolder(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, CancellationToken cancellationToken) =>
+        new FolderModel(folder, attach, template, generation, placement, cancellationToken);
 
     /// <summary>A saved pipeline.</summary>
     /// <param name="ml">The context.</param>
@@ -42,14 +42,14 @@ internal abstract class AnsweringModel : IDisposable
         private readonly GenerationOptions _options;
         private readonly CancellationToken _cancellationToken;
 
-        public FolderModel(string folder, string? adapterFolder, ChatTemplate template, GenerationOptions options, ComputePlacement placement, CancellationToken cancellationToken)
+        public FolderModel(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions options, ComputePlacement placement, CancellationToken cancellationToken)
         {
             (_template, _options, _cancellationToken) = (template, options, cancellationToken);
             _tokenizer = LanguageTokenizer.Load(folder);
             _model = CausalLanguageModel.Load(folder, placement);
             try
             {
-                _adapter = adapterFolder is null ? null : LoraAdapter.Load(_model.LinearLayers(), adapterFolder);
+                _adapter = attach?.Invoke(_model);
             }
             catch
             {

@@ -1,7 +1,7 @@
 using System.CommandLine;
+using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Persistence;
-using AsFT.Torch.Adapters;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 
@@ -12,12 +12,14 @@ internal sealed class MergeCommand : ToolCommand
 {
     private readonly Option<string> _model = new("--model") { HelpName = "PATH", Description = "Model folder the adapter was trained on", Required = true };
     private readonly Option<string> _adapter = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder", Required = true };
+    private readonly Option<bool> _allowOtherModel = AdapterOnModel.NewOption();
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for the merged model; must not hold a model already", Required = true };
 
     public MergeCommand() : base("merge", "Add a PEFT adapter to a model's weights and write a complete model folder, in the model's own number format")
     {
         Options.Add(_model);
         Options.Add(_adapter);
+        Options.Add(_allowOtherModel);
         Options.Add(_out);
     }
 
@@ -26,7 +28,7 @@ internal sealed class MergeCommand : ToolCommand
         var (source, adapterFolder, target) = (run.Get(_model), run.Get(_adapter), run.Get(_out));
         MergedModel.CheckTarget(source, target);
         using var model = CausalLanguageModel.Load(source, ComputePlacement.Resolve("cpu"));
-        using var adapter = LoraAdapter.Load(model.LinearLayers(), adapterFolder);
+        using var adapter = AdapterOnModel.Load(run, model, source, adapterFolder, run.Get(_allowOtherModel));
         run.CancellationToken.ThrowIfCancellationRequested();
         MergedModel.Write(source, adapter, target);
 

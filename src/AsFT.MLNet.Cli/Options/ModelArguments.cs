@@ -19,6 +19,7 @@ internal sealed class ModelArguments(bool isRequired)
 
     private readonly Option<string?> _modelFolder = new("--model-folder") { HelpName = "DIR", Description = "Where the model folder of a model.zip lies now, when it has moved" };
     private readonly Option<string?> _adapter = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder, with a model folder" };
+    private readonly Option<bool> _allowOtherModel = AdapterOnModel.NewOption();
     private readonly Option<string?> _template = new Option<string?>("--template") { Description = $"Chat template of a model folder: {string.Join(", ", ChatTemplate.Names)}; left out: llama2" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
 
@@ -31,7 +32,7 @@ internal sealed class ModelArguments(bool isRequired)
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { Model, _modelFolder, _adapter, _template }) command.Options.Add(option);
+        foreach (var option in new Option[] { Model, _modelFolder, _adapter, _allowOtherModel, _template }) command.Options.Add(option);
         _generation.AddTo(command);
         _device.AddTo(command);
     }
@@ -68,7 +69,7 @@ internal sealed class ModelArguments(bool isRequired)
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
             var template = ChatTemplate.FromName(run.Get(_template) ?? beside?.Template ?? "llama2");
             var generation = _generation.Read(run, beside is null ? new GenerationOptions() : Generation(beside));
-            return AnsweringModel.FromFolder(path, adapter, template, generation, _device.Resolve(run), run.CancellationToken);
+            return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), run.CancellationToken);
         }
         return AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
         {

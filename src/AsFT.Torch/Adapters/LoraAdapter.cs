@@ -20,6 +20,7 @@ public sealed class LoraAdapter : IDisposable
         _dropoutGenerator = dropoutGenerator;
         _seed = seed;
         foreach (var layer in layers) layer.Target.Adapter = layer;
+        ModelFingerprint = AdapterMetadata.Fingerprint(layers.Select(layer => layer.Target));
     }
 
     /// <summary>Shape and scale of the adapter.</summary>
@@ -27,6 +28,15 @@ public sealed class LoraAdapter : IDisposable
 
     /// <summary>The adapted layers, in the model's order.</summary>
     public IReadOnlyList<LoraLayer> Layers { get; }
+
+    /// <summary>
+    /// What tells the model it was attached to from others of the same shape: a hash over names, shapes and some numbers of the adapted
+    /// matrices as the model's files hold them, the same for the same numbers however they are stored. It is saved with the adapter.
+    /// </summary>
+    public string ModelFingerprint { get; }
+
+    /// <summary>Whether the adapter was made on the model it is attached to; null: the files it was read from do not tell, as those that PEFT itself writes.</summary>
+    public bool? IsOfThisModel { get; internal init; } = true;
 
     /// <summary>Attaches fresh layers to a model: A ~ U(−1/√d_in, 1/√d_in) and B = 0, as PEFT initialises them.</summary>
     /// <param name="linearLayers">The model's <c>LinearLayers()</c>.</param>
@@ -62,9 +72,13 @@ public sealed class LoraAdapter : IDisposable
     /// <param name="linearLayers">The model's <c>LinearLayers()</c>.</param>
     /// <param name="folder">The adapter folder.</param>
     /// <param name="seed">Seeds dropout, for further training.</param>
-    /// <exception cref="InvalidDataException">The files are damaged, use PEFT features beyond plain LoRA, or do not fit the model; names what does not fit.</exception>
-    public static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0) =>
-        PeftFolder.Read([.. linearLayers], folder, seed);
+    /// <param name="allowOtherModel">
+    /// Whether it may go onto another model of the same shape than the one its files name (<see cref="IsOfThisModel"/> tells). An adapter
+    /// corrects the weights it was trained on; on others it does something nobody measured.
+    /// </param>
+    /// <exception cref="InvalidDataException">The files are damaged, use PEFT features beyond plain LoRA, do not belong together, do not fit the model, or are of another one; names what does not fit.</exception>
+    public static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false) =>
+        PeftFolder.Read([.. linearLayers], folder, seed, allowOtherModel);
 
     /// <summary>Reads the shape and scale of a PEFT folder (<c>adapter_config.json</c>) without its weights.</summary>
     /// <param name="folder">The adapter folder.</param>
@@ -167,6 +181,7 @@ public sealed class LoraAdapter : IDisposable
             using Scalar scale = sign * layer.Scale;
             var update = layer.B.mm(layer.A).mul_(scale);
             layer.Target.Weight.copy_(layer.Target.Weight.to(update.dtype).add(update, Scalars.One));
+            layer.Target.StoredSample = null;
         }
     }
 }

@@ -20,19 +20,21 @@ internal static class PeftFolder
 
     public static void Write(LoraAdapter adapter, string folder, string? baseModel) => AtomicOutput.WriteFolder(folder, partial =>
     {
+        var config = Config(adapter, baseModel).ToJsonString(Indented);
         SafetensorsWriter.Write(Path.Combine(partial, WeightsFile), adapter.Layers.SelectMany(layer => new[]
         {
             KeyValuePair.Create($"{Prefix}{layer.Name}{FactorA}", (Tensor)layer.A),
             KeyValuePair.Create($"{Prefix}{layer.Name}{FactorB}", (Tensor)layer.B),
-        }), new Dictionary<string, string> { ["format"] = "pt" });
-        File.WriteAllText(Path.Combine(partial, ConfigFile), Config(adapter, baseModel).ToJsonString(Indented));
+        }), AdapterMetadata.Of(adapter, config));
+        File.WriteAllText(Path.Combine(partial, ConfigFile), config);
     });
 
-    public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, string folder, long seed)
+    public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, string folder, long seed, bool allowOtherModel)
     {
         var options = ReadOptions(folder);
         var path = Path.Combine(folder, WeightsFile);
         using var file = SafetensorsFile.Open(path);
+        AdapterMetadata.CheckConfig(file, Path.Combine(folder, ConfigFile));
         var byName = linearLayers.ToDictionary(layer => layer.Name);
         var names = LayerNames(file, byName, path);
         if (names.Count == 0) throw new InvalidDataException($"'{path}' holds no LoRA tensors.");
@@ -48,7 +50,12 @@ internal static class PeftFolder
             var b = ReadFactor(file, target, FactorB, [target.OutFeatures, rank], path);
             layers.Add(new LoraLayer(target, a, b, options.Scale((int)rank), options.Dropout, dropout));
         }
-        return new LoraAdapter(options, layers, dropout, seed);
+        var isOfThisModel = AdapterMetadata.IsOf(file, layers.Select(layer => layer.Target));
+        var adapter = new LoraAdapter(options, layers, dropout, seed) { IsOfThisModel = isOfThisModel };
+        if (isOfThisModel != false || allowOtherModel) return adapter;
+        adapter.Dispose();
+        throw new InvalidDataException($"The adapter in '{folder}' was trained on another model: the weights it changes are not those of this one. "
+            + "Give the model it was trained on, or allow another one (allowOtherModel, --allow-other-model).");
     }
 
     private static HashSet<string> LayerNames(SafetensorsFile file, Dictionary<string, LinearLayer> byName, string path)

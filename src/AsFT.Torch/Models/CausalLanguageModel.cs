@@ -30,7 +30,9 @@ public sealed class CausalLanguageModel : nn.Module
         placement ??= ComputePlacement.Resolve();
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
-        return new CausalLanguageModel(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
+        var model = new CausalLanguageModel(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
+        foreach (var layer in model.LinearLayers()) layer.StoredSample = WeightSample.Of(checkpoint, $"{layer.Name}.weight");
+        return model;
     }
 
     /// <summary>Makes a model with fresh random weights.</summary>

@@ -1,3 +1,4 @@
+using AsFT.Torch.Checkpoints;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -50,6 +51,12 @@ public sealed class LinearLayer : nn.Module<Tensor, Tensor>
     protected override void RegisterComponents()
     {
     }
+
+    /// <summary>What the checkpoint holds of <see cref="Weight"/>, before it was rounded to the format of this model; null: not of a checkpoint, or changed since.</summary>
+    internal double[]? StoredSample { get; set; }
+
+    /// <summary>A few numbers of the weight, which tell it from other models' weights.</summary>
+    internal double[] Sample() => StoredSample ?? WeightSample.Of(Weight);
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor input)

@@ -45,6 +45,7 @@ public sealed class FullParameterTrainer
 
         Parameter[] weights = [.. _model.parameters()];
         foreach (var weight in weights) weight.requires_grad = true;
+        foreach (var layer in _model.LinearLayers()) layer.StoredSample = null;
         try
         {
             return Run(weights, examples, progress, cancellationToken);

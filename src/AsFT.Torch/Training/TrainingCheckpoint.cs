@@ -75,7 +75,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         using var _ = no_grad();
         using var file = SafetensorsFile.Open(Path);
         if (Metadata(file, "fingerprint") != fingerprint)
-            throw new InvalidDataException($"'{Path}' is from a run with other examples, options or adapter; give the same ones, or another CheckpointFolder.");
+            throw new InvalidDataException($"'{Path}' is from a run with another model, other examples, options or adapter; give the same ones, or another CheckpointFolder.");
         Restore(file, "values", parameters.Values);
         Restore(file, "first_moment", optimizer.FirstMoment);
         Restore(file, "second_moment", optimizer.SecondMoment);
@@ -103,7 +103,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(deciding));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(adapter.Options));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(model.Config));
-        hash.AppendData(Encoding.UTF8.GetBytes($"{model.Placement.DType} {penalty?.Description()} {examples.Count} {validation?.Count} {refusals?.Count}"));
+        hash.AppendData(Encoding.UTF8.GetBytes($"{adapter.ModelFingerprint} {model.Placement.DType} {penalty?.Description()} {examples.Count} {validation?.Count} {refusals?.Count}"));
         foreach (var layer in adapter.Layers) hash.AppendData(Encoding.UTF8.GetBytes($"{layer.Name} {layer.A.shape[0]}\n"));
         foreach (var example in examples.Concat(validation ?? []).Concat(refusals ?? []))
         {

@@ -1,0 +1,23 @@
+using System.CommandLine;
+using AsFT.Torch.Adapters;
+using AsFT.Torch.Models;
+
+namespace AsFT.MLNet.Cli.Answering;
+
+/// <summary>Puts a PEFT adapter on a model that the user names, and says what its files leave open.</summary>
+internal static class AdapterOnModel
+{
+    public static Option<bool> NewOption() => new("--allow-other-model") { Description = "Let the adapter go onto another model of the same shape than the one it was trained on" };
+
+    /// <summary>Reads and attaches an adapter.</summary>
+    /// <exception cref="InvalidDataException">It is damaged, does not fit, or is of another model and that is not allowed.</exception>
+    public static LoraAdapter Load(ToolRun run, CausalLanguageModel model, string modelFolder, string adapterFolder, bool allowOtherModel)
+    {
+        var adapter = LoraAdapter.Load(model.LinearLayers(), adapterFolder, allowOtherModel: allowOtherModel);
+        if (adapter.IsOfThisModel is null)
+            run.Console.Error.WriteLine($"The adapter in '{adapterFolder}' does not tell which model it was trained on; it is taken for one of '{modelFolder}'.");
+        else if (adapter.IsOfThisModel == false)
+            run.Console.Error.WriteLine($"The adapter in '{adapterFolder}' was trained on another model than '{modelFolder}', as --allow-other-model lets it.");
+        return adapter;
+    }
+}
