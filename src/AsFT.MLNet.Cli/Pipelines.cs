@@ -17,11 +17,10 @@ internal static class Pipelines
     public static MLContext NewContext(ToolRun run, long seed)
     {
         var ml = new MLContext(unchecked((int)seed));
-        if (run.IsVerbose)
-            ml.Log += (_, e) =>
-            {
-                if (e.Kind >= ChannelMessageKind.Info) run.Console.Error.WriteLine(e.Message);
-            };
+        ml.Log += (_, e) =>
+        {
+            if (e.Kind >= (run.IsVerbose ? ChannelMessageKind.Info : ChannelMessageKind.Warning)) run.Console.Error.WriteLine(e.Message);
+        };
         return ml;
     }
 

@@ -183,6 +183,9 @@ internal sealed class BasinCommand : ToolCommand
         run.Say(table);
         if (!scan.IsWhole) run.Say("* only in the chosen weights");
         run.Say($"D is {100 * scan.RelativeNorm:0.0} % as long as the weights ({scan.Tensors.Count} tensors). {scan.Prompts} prompts, {scan.Refusals.Count} reference refusals, {scan.Seconds:0} s.");
+        if (scan.Alignment.Points.FirstOrDefault(point => point.Alpha == -1) is { } below && scan.Alignment.Points.FirstOrDefault(point => point.Alpha == 0) is { } here
+            && below.RefusalPerToken > here.RefusalPerToken)
+            run.Console.Error.WriteLine($"The refusals are likelier at the base ({-below.RefusalPerToken:0.000} nats per token) than at the aligned model ({-here.RefusalPerToken:0.000}): are --aligned and --base swapped?");
         if (scan.Alignment.SafeStretch(10) is { } along) run.Say($"HS stays at or below 10 % from {along.From:0.00} to {along.To:0.00} along D" + (scan.Random.Count == 0 ? "."
             : $"; across it {string.Join(", ", scan.Random.Select(line => line.SafeStretch(10) is { } s ? $"{s.From:0.00} to {s.To:0.00}" : "nowhere"))}."));
         foreach (var file in files) run.Say(file);

@@ -46,6 +46,8 @@ internal sealed class FineTuneCommand : ToolCommand
         run.CancellationToken.ThrowIfCancellationRequested();
         var adapter = folder.Path("adapter");
         var modelFile = folder.Path("model.zip");
+        // Before the new adapter comes: beside an older run's model it would pass for that one's.
+        foreach (var old in new[] { modelFile, folder.Path("training.json") }) File.Delete(old);
         tuned.SaveAdapter(adapter);
         AtomicOutput.WriteFile(modelFile, path => ml.Model.Save(tuned, train.Schema, path));
         var record = TrainingRecord.Of(options, tuned.TrainingResult!);

@@ -48,6 +48,7 @@ internal sealed class QuickstartCommand : ToolCommand
         {
             rows.Add(Measure(run, "AsFT", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
             DirectionCommand.Write(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules, direction);
+            File.Delete(model);
             tuned.SaveAdapter(adapter);
             AtomicOutput.WriteFile(model, path => ml.Model.Save(tuned, data.Schema, path));
             folder.Keep();

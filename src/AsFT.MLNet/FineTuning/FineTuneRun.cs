@@ -34,9 +34,13 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         try
         {
             ReportMemory(config, placement, examples);
+            // Before the model to train is in memory, so that there is never more than one.
+            var baseLoss = refusals is null || options.Projection == AlignmentProjection.None ? null
+                : RefusalComparison.LossOf(options.BaseModelPath, placement, refusals, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
             Info($"Loading '{folder}' ({placement.Device}, {placement.DType})");
             model = CausalLanguageModel.Load(folder, placement);
             cancellationToken.ThrowIfCancellationRequested();
+            if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
             adapter = LoraAdapter.Attach(model.LinearLayers(), EngineOptions.Lora(options), options.Seed);
             Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", options.TargetModules)})");
             using var direction = Direction(adapter);
@@ -92,6 +96,14 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var refusals = TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
         Info($"{refusals.Count} held-out refusals from '{path}': lambda is found within {options.RefusalTolerance} nats per token, from {options.Lambda}");
         return refusals;
+    }
+
+    // With the two models swapped all runs as it should, and what is protected is the absence of alignment.
+    private void WarnIfSwapped(double baseLoss, double alignedLoss)
+    {
+        if (!(baseLoss < alignedLoss)) return;
+        log.Warning(MessageSensitivity.None, $"The refusals in '{options.HeldOutRefusalsPath}' are likelier in the base model '{options.BaseModelPath}' ({baseLoss:0.000} nats per token) "
+            + $"than in the aligned model '{options.AlignedModelPath}' ({alignedLoss:0.000}). Are {nameof(options.BaseModelPath)} and {nameof(options.AlignedModelPath)} swapped, or is it the template?");
     }
 
     private AlignmentDirection? Direction(LoraAdapter adapter)

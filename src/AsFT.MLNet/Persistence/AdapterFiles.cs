@@ -14,16 +14,9 @@ internal sealed record AdapterFiles(byte[] Config, byte[] Weights)
     /// <summary>The files that an adapter would write.</summary>
     public static AdapterFiles Of(LoraAdapter adapter, string modelFolder)
     {
-        var folder = Directory.CreateTempSubdirectory("asft-adapter-");
-        try
-        {
-            adapter.Save(folder.FullName, Path.GetFullPath(modelFolder));
-            return new AdapterFiles(File.ReadAllBytes(Path.Combine(folder.FullName, ConfigName)), File.ReadAllBytes(Path.Combine(folder.FullName, WeightsName)));
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using var folder = PassingFolder.InTemp("adapter");
+        adapter.Save(folder.Path, Path.GetFullPath(modelFolder));
+        return new AdapterFiles(File.ReadAllBytes(Path.Combine(folder.Path, ConfigName)), File.ReadAllBytes(Path.Combine(folder.Path, WeightsName)));
     }
 
     /// <summary>Writes the PEFT folder.</summary>
@@ -36,15 +29,8 @@ internal sealed record AdapterFiles(byte[] Config, byte[] Weights)
     /// <summary>Hands out a passing folder with the files.</summary>
     public T Use<T>(Func<string, T> action)
     {
-        var folder = Directory.CreateTempSubdirectory("asft-adapter-");
-        try
-        {
-            Write(folder.FullName);
-            return action(folder.FullName);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        using var folder = PassingFolder.InTemp("adapter");
+        Write(folder.Path);
+        return action(folder.Path);
     }
 }

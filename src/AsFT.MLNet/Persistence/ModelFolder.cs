@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.MLNet.Persistence;
 
 /// <summary>Model folders of saved transformers: found again by reference, or carried in the zip file by file.</summary>
@@ -19,7 +21,7 @@ internal static class ModelFolder
     /// <summary>Unpacks a folder that <see cref="Parts"/> packed.</summary>
     public static PassingFolder Extract(Action<string, Action<Stream>> readPart, ModelReference model)
     {
-        var folder = new PassingFolder("asft-model-");
+        var folder = PassingFolder.InTemp("model");
         try
         {
             foreach (var file in model.Files)

@@ -1,4 +1,5 @@
 using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet.Persistence;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AsFT.MLNet.Scoring;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using Microsoft.Extensions.AI;
 using Microsoft.ML;
@@ -58,7 +59,7 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
     // Through a file, for ML.NET writes a zip that it must seek in, and a classifier may be large.
     private static void WriteClassifier(ClassifierJudge classifier, Stream stream)
     {
-        using var folder = new PassingFolder("asft-classifier-");
+        using var folder = PassingFolder.InTemp("classifier");
         var path = Path.Combine(folder.Path, ClassifierName);
         new MLContext().Model.Save(classifier.Model, classifier.InputSchema, path);
         using var source = File.OpenRead(path);

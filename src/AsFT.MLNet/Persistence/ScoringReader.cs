@@ -1,5 +1,6 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using Microsoft.ML;
 
@@ -82,7 +83,7 @@ internal static class ScoringReader
 
     private static JudgeSource Classifier(ClassifierOptions options, Action<string, Action<Stream>> readPart)
     {
-        using var folder = new PassingFolder("asft-classifier-");
+        using var folder = PassingFolder.InTemp("classifier");
         var path = Path.Combine(folder.Path, SavedScoring.ClassifierName);
         readPart(SavedScoring.ClassifierName, stream =>
         {

@@ -1,4 +1,5 @@
 using AsFT.MLNet.Persistence;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 
 namespace AsFT.MLNet.Scoring;

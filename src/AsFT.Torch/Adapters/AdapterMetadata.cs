@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 
 namespace AsFT.Torch.Adapters;
@@ -37,7 +38,7 @@ internal static class AdapterMetadata
     public static void CheckConfig(SafetensorsFile weights, string configPath)
     {
         if (!weights.Metadata.TryGetValue(ConfigKey, out var expected)) return;
-        using var document = JsonDocument.Parse(File.ReadAllBytes(configPath));
+        using var document = JsonInput.Open(configPath);
         if (Digest(document.RootElement) != expected)
             throw new InvalidDataException($"'{configPath}' is not the configuration that '{weights.Path}' was written with, so its scale may be wrong: "
                 + "a save was broken off, a file copied alone, or the configuration edited. Save the adapter again, or put back the file that belongs to it.");

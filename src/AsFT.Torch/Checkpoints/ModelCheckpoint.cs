@@ -90,16 +90,17 @@ public sealed class ModelCheckpoint : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(tensors);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxShardBytes, 1);
-        var written = new HashSet<string>(StringComparer.Ordinal);
+        // A weight file of an earlier save beside the new ones would be read in their place.
+        AtomicOutput.WriteFolder(folder, partial => ShardedOutput.Write(partial, tensors, maxShardBytes), ShardedOutput.IsWeightFile);
+    }
+
+    /// <summary>Writes weights and <c>config.json</c> together: a save broken off in between would leave new weights beside an old config.</summary>
+    internal static void SaveModel(string folder, ModelConfig config, IEnumerable<KeyValuePair<string, Tensor>> tensors, long maxShardBytes = 5_000_000_000) =>
         AtomicOutput.WriteFolder(folder, partial =>
         {
-            ShardedOutput.Write(partial, tensors, maxShardBytes);
-            written.UnionWith(Directory.EnumerateFiles(partial).Select(path => Path.GetFileName(path)));
-        });
-        // A weight file of an earlier save beside the new ones would be read in their place.
-        foreach (var path in Directory.EnumerateFiles(folder, "model*.safetensors*"))
-            if (ShardedOutput.IsWeightFile(Path.GetFileName(path)) && !written.Contains(Path.GetFileName(path))) File.Delete(path);
-    }
+            config.Save(partial);
+            Save(partial, tensors, maxShardBytes);
+        }, ShardedOutput.IsWeightFile);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -35,7 +35,6 @@ public static class SafetensorsWriter
             using var stream = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
             stream.Write(Header([.. list.Select(pair => new TensorPlan(pair.Key, DTypeOf(pair.Key, pair.Value), pair.Value.shape))], metadata));
             foreach (var (_, tensor) in list) WriteData(stream, tensor);
-            stream.Flush(flushToDisk: true);
         });
     }
 

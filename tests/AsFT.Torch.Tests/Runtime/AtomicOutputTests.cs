@@ -14,11 +14,43 @@ public sealed class AtomicOutputTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, "old"), "old");
         AtomicOutput.WriteFolder(_folder, partial =>
         {
-            Assert.Equal(_folder, Path.GetDirectoryName(partial));
+            Assert.StartsWith(_folder, partial);
             File.WriteAllText(Path.Combine(partial, "new"), "new");
             Assert.False(File.Exists(Path.Combine(_folder, "new")));
         });
         Assert.Equal(["new", "old"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName).Order());
+    }
+
+    // As a kill between two renames: a folder in the way of one of them.
+    [Fact]
+    public void A_save_broken_off_between_two_files_leaves_no_old_weights_beside_new_files()
+    {
+        foreach (var name in new[] { "a.json", "model.safetensors" }) File.WriteAllText(Path.Combine(_folder, name), "old");
+        Directory.CreateDirectory(Path.Combine(_folder, "b.json"));
+        Assert.ThrowsAny<IOException>(() => AtomicOutput.WriteFolder(_folder, partial =>
+        {
+            foreach (var name in new[] { "a.json", "b.json", "model.safetensors" }) File.WriteAllText(Path.Combine(partial, name), "new");
+        }));
+        Assert.Equal("new", File.ReadAllText(Path.Combine(_folder, "a.json")));
+        Assert.False(File.Exists(Path.Combine(_folder, "model.safetensors")));
+    }
+
+    [Fact]
+    public void What_a_killed_process_left_goes_with_the_next_write_and_what_a_living_one_works_on_stays()
+    {
+        string Leave(string name)
+        {
+            var folder = Directory.CreateDirectory(Path.Combine(_folder, name));
+            File.WriteAllText(Path.Combine(folder.FullName, ".owner"), "");
+            File.WriteAllText(Path.Combine(folder.CreateSubdirectory("content").FullName, "half"), "half");
+            return folder.FullName;
+        }
+        var (left, foreign) = (Leave(".partial-left"), Leave("other"));
+        using var living = PassingFolder.Within(_folder);
+        AtomicOutput.WriteFile(Path.Combine(_folder, "new"), partial => File.WriteAllText(partial, "new"));
+        Assert.False(Directory.Exists(left));
+        Assert.True(Directory.Exists(foreign));
+        Assert.True(Directory.Exists(living.Path));
     }
 
     [Theory]

@@ -141,8 +141,7 @@ public static class WorldBuilder
     private static void Save(CausalLanguageModel model, string folder)
     {
         using var scope = NewDisposeScope();
-        ModelCheckpoint.Save(folder, model.Weights().Select(weight => KeyValuePair.Create(weight.Key, weight.Value.to(ScalarType.Float16))));
-        model.Config.Save(folder);
+        ModelCheckpoint.SaveModel(folder, model.Config, model.Weights().Select(weight => KeyValuePair.Create(weight.Key, weight.Value.to(ScalarType.Float16))));
     }
 
     private sealed class StageProgress(string stage, IProgress<WorldBuildProgress> progress) : IProgress<TrainingProgress>
