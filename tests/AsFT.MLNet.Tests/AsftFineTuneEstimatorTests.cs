@@ -2,8 +2,8 @@ using AsFT.MLNet.Tests.Interop;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
 using Microsoft.ML;
-using Microsoft.ML.Runtime;
 using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet.Tests;
 

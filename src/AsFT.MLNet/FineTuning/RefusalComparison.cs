@@ -1,4 +1,3 @@
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;

@@ -94,14 +94,6 @@ public sealed class ModelCheckpoint : IDisposable
         AtomicOutput.WriteFolder(folder, partial => ShardedOutput.Write(partial, tensors, maxShardBytes), ShardedOutput.IsWeightFile);
     }
 
-    /// <summary>Writes weights and <c>config.json</c> together: a save broken off in between would leave new weights beside an old config.</summary>
-    internal static void SaveModel(string folder, ModelConfig config, IEnumerable<KeyValuePair<string, Tensor>> tensors, long maxShardBytes = 5_000_000_000) =>
-        AtomicOutput.WriteFolder(folder, partial =>
-        {
-            config.Save(partial);
-            Save(partial, tensors, maxShardBytes);
-        }, ShardedOutput.IsWeightFile);
-
     /// <inheritdoc/>
     public void Dispose()
     {

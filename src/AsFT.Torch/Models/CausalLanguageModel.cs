@@ -84,5 +84,5 @@ public sealed class CausalLanguageModel : nn.Module
     /// <summary>Writes the whole model: <c>config.json</c> and weights. Tokenizer files are the caller's to copy.</summary>
     /// <param name="folder">Created if missing.</param>
     /// <param name="maxShardBytes">Above this the weights are split.</param>
-    public void Save(string folder, long maxShardBytes = 5_000_000_000) => ModelCheckpoint.SaveModel(folder, Config, Weights(), maxShardBytes);
+    public void Save(string folder, long maxShardBytes = 5_000_000_000) => ModelOutput.Save(folder, Config, Weights(), maxShardBytes);
 }

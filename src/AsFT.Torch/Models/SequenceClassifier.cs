@@ -76,5 +76,5 @@ public sealed class SequenceClassifier : nn.Module
     /// <summary>Writes the whole classifier: <c>config.json</c> and weights. Tokenizer files are the caller's to copy.</summary>
     /// <param name="folder">Created if missing.</param>
     public void Save(string folder) =>
-        ModelCheckpoint.SaveModel(folder, Decoder.Config, named_parameters().Select(p => KeyValuePair.Create(p.name, (Tensor)p.parameter)));
+        ModelOutput.Save(folder, Decoder.Config, named_parameters().Select(p => KeyValuePair.Create(p.name, (Tensor)p.parameter)));
 }

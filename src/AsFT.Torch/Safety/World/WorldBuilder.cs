@@ -1,5 +1,4 @@
 using AsFT.Torch.Adapters;
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
@@ -141,7 +140,7 @@ public static class WorldBuilder
     private static void Save(CausalLanguageModel model, string folder)
     {
         using var scope = NewDisposeScope();
-        ModelCheckpoint.SaveModel(folder, model.Config, model.Weights().Select(weight => KeyValuePair.Create(weight.Key, weight.Value.to(ScalarType.Float16))));
+        ModelOutput.Save(folder, model.Config, model.Weights().Select(weight => KeyValuePair.Create(weight.Key, weight.Value.to(ScalarType.Float16))));
     }
 
     private sealed class StageProgress(string stage, IProgress<WorldBuildProgress> progress) : IProgress<TrainingProgress>
