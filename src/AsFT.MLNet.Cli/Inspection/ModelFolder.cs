@@ -25,7 +25,7 @@ internal static class ModelFolder
             report.Problems.AddRange(fit.Problems);
             if (fit.UnusedTensors.Count > 0) report.Facts["unused tensors"] = string.Join(", ", fit.UnusedTensors);
         }
-        if (Inspector.Try(report, () => LanguageTokenizer.Load(folder)) is { } tokenizer) AddTokenizer(report, tokenizer, config);
+        if (Inspector.Try(report, () => LanguageTokenizer.Load(folder)) is { } tokenizer) AddTokenizer(report, tokenizer);
         return report;
     }
 
@@ -42,10 +42,6 @@ internal static class ModelFolder
         report.Facts["tied head"] = config.TieWordEmbeddings;
     }
 
-    private static void AddTokenizer(InspectionReport report, LanguageTokenizer tokenizer, ModelConfig? config)
-    {
+    private static void AddTokenizer(InspectionReport report, LanguageTokenizer tokenizer) =>
         report.Facts["tokenizer"] = $"{tokenizer.VocabularySize} tokens, BOS {tokenizer.BosId?.ToString() ?? "none"}, EOS {string.Join(", ", tokenizer.EosIds)}";
-        if (config is not null && tokenizer.VocabularySize > config.VocabularySize)
-            report.Problems.Add($"the tokenizer has {tokenizer.VocabularySize} tokens, the model only {config.VocabularySize}");
-    }
 }

@@ -1,3 +1,4 @@
+using AsFT.Torch.Input;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -34,7 +35,7 @@ internal sealed class InstructionFileView : IDataView
     private void CheckFirstRecord()
     {
         using var reader = new JsonRecordReader(_path);
-        if (!reader.Read(_fields, new string[_fields.Count])) throw new InvalidDataException($"'{_path}' holds no records.");
+        if (!InstructionRecord.Read(reader, _fields, new string[_fields.Count])) throw new InvalidDataException($"'{_path}' holds no records.");
     }
 
     private sealed class Cursor(InstructionFileView view, IEnumerable<DataViewSchema.Column> active) : DataViewRowCursor
@@ -54,7 +55,7 @@ internal sealed class InstructionFileView : IDataView
         public override bool MoveNext()
         {
             if (_isDone) return false;
-            if (_reader.Read(view._fields, _values))
+            if (InstructionRecord.Read(_reader, view._fields, _values))
             {
                 _position++;
                 return true;

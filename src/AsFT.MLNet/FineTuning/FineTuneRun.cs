@@ -24,7 +24,6 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         if (options.CheckpointFolder is not null) OutputProbe.Check(options.CheckpointFolder, nameof(options.CheckpointFolder));
         var tokenizer = LanguageTokenizer.Load(folder);
         var config = ModelConfig.Load(folder);
-        CheckVocabulary(tokenizer, config, folder);
         // Rows before weights: a wrong row is found in seconds, not after a model was loaded.
         var (examples, held) = ReadRows(train, validation, template, tokenizer, config);
         var refusals = ReadRefusals(template, tokenizer, config);
@@ -178,12 +177,6 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         Info($"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, cross-entropy {result.CrossEntropy:0.0000}, penalty {result.Penalty:0.000000}"
             + $"{(refusals is null ? "" : $", lambda found {result.PenaltyWeight:G4}, refusals {result.RefusalLoss:+0.0000;-0.0000} nats per token")}{(result.StoppedEarly ? "; stopped early" : "")}");
         return result;
-    }
-
-    private static void CheckVocabulary(LanguageTokenizer tokenizer, ModelConfig config, string folder)
-    {
-        if (tokenizer.VocabularySize > config.VocabularySize)
-            throw new InvalidDataException($"The tokenizer in '{folder}' has {tokenizer.VocabularySize} tokens, but the model knows {config.VocabularySize}; they do not belong together.");
     }
 
     private void Info(string message) => log.Info(MessageSensitivity.None, message);

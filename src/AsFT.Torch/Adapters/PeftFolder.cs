@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using TorchSharp.Modules;
@@ -31,13 +32,15 @@ internal static class PeftFolder
 
     public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, string folder, long seed, bool allowOtherModel)
     {
-        var options = ReadOptions(folder);
+        var (options, patterns) = ReadConfig(folder);
         var path = Path.Combine(folder, WeightsFile);
+        if (!File.Exists(path)) throw new InvalidDataException(PickleFiles.FindIn(folder) is { } pickle ? PickleFiles.Refusal(pickle) : $"'{folder}' has no {WeightsFile}, the weights of the adapter.");
         using var file = SafetensorsFile.Open(path);
         AdapterMetadata.CheckConfig(file, Path.Combine(folder, ConfigFile));
         var byName = linearLayers.ToDictionary(layer => layer.Name);
         var names = LayerNames(file, byName, path);
         if (names.Count == 0) throw new InvalidDataException($"'{path}' holds no LoRA tensors.");
+        RequireTargets(patterns, names, byName.Keys, folder);
 
         var dropout = LoraAdapter.DropoutGenerator(options, linearLayers[0]);
         if (options.TargetModules.Count == 0) options = options with { TargetModules = [.. linearLayers.Select(layer => layer.Name).Where(names.Contains)] };
@@ -45,10 +48,13 @@ internal static class PeftFolder
         foreach (var target in linearLayers.Where(layer => names.Contains(layer.Name)))
         {
             LoraAdapter.RequireFree(target);
-            var rank = Entry(file, target, FactorA, path).Shape[0];
+            var entry = Entry(file, target, FactorA, path);
+            var (rank, wanted) = (entry.Shape[0], patterns.Rank(target.Name) ?? options.Rank);
+            if (rank != wanted) throw new InvalidDataException($"Tensor '{entry.Name}' in '{path}' has rank {rank}; {ConfigFile} says {wanted}, by which its scale is computed.");
             var a = ReadFactor(file, target, FactorA, [rank, target.InFeatures], path);
             var b = ReadFactor(file, target, FactorB, [target.OutFeatures, rank], path);
-            layers.Add(new LoraLayer(target, a, b, options.Scale((int)rank), options.Dropout, dropout));
+            var scaled = patterns.Alpha(target.Name) is { } alpha ? options with { Alpha = alpha } : options;
+            layers.Add(new LoraLayer(target, a, b, scaled.Scale((int)rank), options.Dropout, dropout));
         }
         var isOfThisModel = AdapterMetadata.IsOf(file, layers.Select(layer => layer.Target));
         var adapter = new LoraAdapter(options, layers, dropout, seed) { IsOfThisModel = isOfThisModel };
@@ -56,6 +62,21 @@ internal static class PeftFolder
         adapter.Dispose();
         throw new InvalidDataException($"The adapter in '{folder}' was trained on another model: the weights it changes are not those of this one. "
             + "Give the model it was trained on, or allow another one (allowOtherModel, --allow-other-model).");
+    }
+
+    // Part of an adapter works like another adapter, and nothing shows it.
+    private static void RequireTargets(PeftPatterns patterns, HashSet<string> found, IEnumerable<string> layers, string folder)
+    {
+        if (patterns.Targets(layers) is not { } targets) return;
+        var wanted = targets.ToList();
+        Require(wanted.Where(name => !found.Contains(name)), $"the layers that target_modules of {ConfigFile} names, but not the weights of");
+        Require(found.Except(wanted).Order(StringComparer.Ordinal), $"weights that target_modules of {ConfigFile} does not name, of");
+
+        void Require(IEnumerable<string> differing, string what)
+        {
+            if (differing.ToList() is not { Count: > 0 } names) return;
+            throw new InvalidDataException($"The adapter in '{folder}' has {what} {string.Join(", ", names.Take(10))}{(names.Count > 10 ? $" and {names.Count - 10} more" : "")}: {WeightsFile} and {ConfigFile} are not of one adapter, or not whole.");
+        }
     }
 
     private static HashSet<string> LayerNames(SafetensorsFile file, Dictionary<string, LinearLayer> byName, string path)
@@ -110,40 +131,33 @@ internal static class PeftFolder
             ["modules_to_save"] = null,
             ["rank_pattern"] = new JsonObject(adapter.Layers.Where(layer => layer.A.shape[0] != options.Rank)
                 .Select(layer => KeyValuePair.Create(layer.Name, (JsonNode?)layer.A.shape[0]))),
-            ["alpha_pattern"] = new JsonObject(),
+            ["alpha_pattern"] = new JsonObject(adapter.Layers.Select(layer => (layer.Name, Alpha: Alpha(layer, options))).Where(layer => Math.Abs(layer.Alpha - options.Alpha) > 1e-9 * options.Alpha)
+                .Select(layer => KeyValuePair.Create(layer.Name, (JsonNode?)layer.Alpha))),
         };
     }
 
-    public static LoraOptions ReadOptions(string folder)
+    // By which a layer of its rank gets its scale.
+    private static double Alpha(LoraLayer layer, LoraOptions options) => layer.Scale / (options with { Alpha = 1 }).Scale((int)layer.A.shape[0]);
+
+    public static LoraOptions ReadOptions(string folder) => ReadConfig(folder).Options;
+
+    private static (LoraOptions Options, PeftPatterns Patterns) ReadConfig(string folder)
     {
         var path = Path.Combine(folder, ConfigFile);
         if (!File.Exists(path)) throw new InvalidDataException($"'{folder}' is no PEFT adapter folder: it has no {ConfigFile}.");
-        JsonElement config;
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
-            config = document.RootElement.Clone();
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"'{path}' is not valid JSON: {e.Message}", e);
-        }
-        if (config.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"'{path}' is not a JSON object.");
+        using var document = JsonInput.Open(path);
+        var config = new ConfigObject(document.RootElement, path);
         RefuseUnknownFeatures(config, path);
+        var rank = Number(config, "r", 8);
         var options = new LoraOptions
         {
-            Rank = (int)Number(config, "r", path, 8),
-            Alpha = Number(config, "lora_alpha", path, 8),
-            Dropout = Number(config, "lora_dropout", path, 0),
-            UseRsLora = IsTrue(config, "use_rslora"),
-            TargetModules = config.TryGetProperty("target_modules", out var targets) ? targets.ValueKind switch
-            {
-                // A pattern of PEFT's own is not kept: the tensors name the layers.
-                JsonValueKind.String when targets.GetString() == TargetModules.AllLinear => [TargetModules.AllLinear],
-                JsonValueKind.String => [],
-                JsonValueKind.Array => [.. targets.EnumerateArray().Select(t => t.ToString())],
-                _ => [],
-            } : [],
+            Rank = rank % 1 == 0 && rank is >= 1 and <= int.MaxValue ? (int)rank : throw config.Wrong("r", $"{rank}", $"a whole number from 1 to {int.MaxValue} is wanted"),
+            Alpha = Number(config, "lora_alpha", 8),
+            // Of no weight in what is computed from the adapter; null is none.
+            Dropout = config.Field("lora_dropout") is null ? 0 : Number(config, "lora_dropout", 0),
+            UseRsLora = config.Flag("use_rslora"),
+            // A pattern of PEFT's own is not kept: the tensors name the layers.
+            TargetModules = config.Field("target_modules") is { ValueKind: JsonValueKind.String } pattern && pattern.GetString() != TargetModules.AllLinear ? [] : PeftPatterns.Texts(config, "target_modules"),
         };
         try
         {
@@ -153,33 +167,27 @@ internal static class PeftFolder
         {
             throw new InvalidDataException($"'{path}': {e.Message}", e);
         }
-        return options;
+        return (options, new PeftPatterns(config));
     }
 
     // What would change the forward pass and is not plain LoRA must not be dropped in silence.
-    private static void RefuseUnknownFeatures(JsonElement config, string path)
+    private static void RefuseUnknownFeatures(ConfigObject config, string path)
     {
-        if (config.TryGetProperty("peft_type", out var type) && type.ToString() != "LORA")
-            throw new InvalidDataException($"'{path}' describes a {type} adapter; only LORA is supported.");
-        if (config.TryGetProperty("bias", out var bias) && bias.ValueKind == JsonValueKind.String && bias.GetString() != "none")
-            throw new InvalidDataException($"'{path}' trains biases (bias = {bias}); only 'none' is supported.");
-        // PiSSA, OLoRA and their like also change the weights below the adapter.
-        if (config.TryGetProperty("init_lora_weights", out var init) && init.ValueKind == JsonValueKind.String && init.GetString() is not ("gaussian" or "orthogonal"))
-            throw new InvalidDataException($"'{path}' was initialised with {init}, which changes the model's own weights; convert it to plain LoRA first.");
+        if (config.Text("peft_type") is { } type and not "LORA") throw config.Wrong("peft_type", $"'{SafetensorsHeader.Shown(type)}'", "only LORA is read");
+        if (config.Field("bias") is { ValueKind: JsonValueKind.String } bias && bias.GetString() is { } trained and not "none")
+            throw config.Wrong("bias", $"'{SafetensorsHeader.Shown(trained)}'", "trained biases are not read; none is wanted");
+        // PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA also change the weights below the adapter. EVA only begins A elsewhere.
+        if (config.Field("init_lora_weights") is { ValueKind: JsonValueKind.String } init && init.GetString() is { } start and not ("gaussian" or "orthogonal" or "eva"))
+            throw config.Wrong("init_lora_weights", $"'{SafetensorsHeader.Shown(start)}'", "it changes the model's own weights, too; convert the adapter to plain LoRA first (save_pretrained with path_initial_model_for_weight_conversion in PEFT)");
         foreach (var feature in new[] { "use_dora", "fan_in_fan_out", "use_qalora", "lora_bias" })
-            if (IsTrue(config, feature)) throw new InvalidDataException($"'{path}' sets {feature}, which is not supported.");
-        foreach (var feature in new[] { "modules_to_save", "alpha_pattern", "layer_replication", "trainable_token_indices" })
-            if (config.TryGetProperty(feature, out var value) && (value.ValueKind is JsonValueKind.Object && value.EnumerateObject().Any() || value.ValueKind is JsonValueKind.Array && value.GetArrayLength() > 0))
+            if (config.Flag(feature)) throw new InvalidDataException($"'{path}' sets {feature}, which is not supported.");
+        foreach (var feature in new[] { "modules_to_save", "layer_replication", "trainable_token_indices", "target_parameters" })
+            if (config.Field(feature) is { } value && (value.ValueKind is JsonValueKind.Object && value.EnumerateObject().Any() || value.ValueKind is JsonValueKind.Array && value.GetArrayLength() > 0))
                 throw new InvalidDataException($"'{path}' uses {feature}, which is not supported.");
     }
 
-    private static bool IsTrue(JsonElement config, string name) => config.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
-
-    private static double Number(JsonElement config, string name, string path, double missing)
-    {
-        if (!config.TryGetProperty(name, out var value)) return missing;
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number)
-            ? number
-            : throw new InvalidDataException($"'{path}': {name} is {value}; a number is wanted.");
-    }
+    // Null is an error here: what PEFT would take instead of it decides the scale.
+    private static double Number(ConfigObject config, string name, double missing) => !config.Has(name) ? missing
+        : config.Field(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) ? number
+        : throw config.Wrong(name, config.Field(name) is { } wrong ? ConfigObject.Shown(wrong) : "null", "a number is wanted");
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Checkpoints;
 
@@ -36,7 +37,7 @@ public sealed record CheckpointFingerprint(string Path, long Bytes, string Sha25
         var total = 0L;
         foreach (var file in files)
         {
-            using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            using var stream = InputFile.Open(file, FileOptions.SequentialScan, bufferSize: 0);
             // Name and size mark where one file ends, so that no two sets of files look the same.
             Append(hash, System.IO.Path.GetFileName(file), stream.Length);
             for (int read; (read = stream.Read(buffer)) > 0; total += read)
@@ -57,7 +58,7 @@ public sealed record CheckpointFingerprint(string Path, long Bytes, string Sha25
     {
         path ??= Path;
         // Sizes are known at once; a hash takes as long as reading the model.
-        var bytes = Files(path).Sum(file => new FileInfo(file).Length);
+        var bytes = Files(path).Sum(InputFile.Length);
         if (bytes != Bytes)
             throw new InvalidDataException($"The model in '{path}' is not the one this was made with, or was changed: it has {bytes} bytes instead of {Bytes}.");
         var found = Compute(path, cancellation).Sha256;

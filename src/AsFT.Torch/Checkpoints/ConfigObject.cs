@@ -5,8 +5,12 @@ namespace AsFT.Torch.Checkpoints;
 /// <summary>A JSON object of a configuration file; a field that is <c>null</c> counts as missing.</summary>
 internal readonly struct ConfigObject(JsonElement element, string path, string prefix = "")
 {
+    public string Path => path;
+
     public InvalidDataException Wrong(string field, string found, string wanted) =>
         new($"'{path}': {prefix}{field} is {found}; {wanted}.");
+
+    public bool Has(string name) => element.TryGetProperty(name, out _);
 
     public JsonElement? Field(string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
@@ -18,7 +22,7 @@ internal readonly struct ConfigObject(JsonElement element, string path, string p
     public IEnumerable<JsonProperty> Properties() => element.EnumerateObject();
 
     public string? Text(string name) => Field(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.String ? CheckpointJson.Text(value, path)
+        : value.ValueKind == JsonValueKind.String ? value.GetString()
         : throw Wrong(name, Shown(value), "a text is wanted");
 
     public bool Flag(string name) => Field(name) is { } value
@@ -60,5 +64,5 @@ internal readonly struct ConfigObject(JsonElement element, string path, string p
 
     private static int? Integer(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
 
-    private static string Shown(JsonElement value) => SafetensorsHeader.Shown(value.GetRawText().ReplaceLineEndings(" "));
+    public static string Shown(JsonElement value) => SafetensorsHeader.Shown(value.GetRawText().ReplaceLineEndings(" "));
 }

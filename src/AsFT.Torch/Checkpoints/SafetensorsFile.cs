@@ -1,3 +1,4 @@
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
@@ -44,13 +45,15 @@ public sealed class SafetensorsFile : IDisposable
         if (!File.Exists(path))
             throw new FileNotFoundException(Directory.Exists(path) ? $"'{path}' is a folder; a safetensors file is wanted." : $"There is no file '{path}'.", path);
         if (PickleFiles.Looks(path)) throw new InvalidDataException(PickleFiles.Refusal(path));
-        var handle = File.OpenHandle(path);
+        var handle = InputFile.OpenHandle(path);
         try
         {
             var length = RandomAccess.GetLength(handle);
-            Span<byte> prefix = stackalloc byte[SafetensorsHeader.PrefixSize];
-            var read = RandomAccess.Read(handle, prefix, 0);
-            var json = new byte[SafetensorsHeader.JsonLength(prefix[..read], length, path)];
+            Span<byte> start = stackalloc byte[(int)Math.Min(length, ForeignContent.Looked)];
+            BlockReader.ReadExactly(handle, start, 0, path);
+            // The format's own rule: the header's first character is a brace. The first eight bytes are any number.
+            if (start is [_, _, _, _, _, _, _, _, not (byte)'{', ..] && ForeignContent.Recognize(start) is { } foreign) throw new InvalidDataException($"'{path}' {foreign}.");
+            var json = new byte[SafetensorsHeader.JsonLength(start[..Math.Min(start.Length, SafetensorsHeader.PrefixSize)], length, path)];
             BlockReader.ReadExactly(handle, json, SafetensorsHeader.PrefixSize, path);
             return new SafetensorsFile(path, handle, SafetensorsHeader.Parse(json, length, path));
         }

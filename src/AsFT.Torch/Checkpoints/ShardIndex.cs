@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Checkpoints;
 
@@ -17,7 +18,7 @@ internal sealed class ShardIndex
     /// <exception cref="InvalidDataException">The index is damaged, or names a file that is missing or outside its folder.</exception>
     public static ShardIndex Load(string path)
     {
-        using var document = CheckpointJson.Open(path, MaxBytes);
+        using var document = JsonInput.Open(path, MaxBytes);
         if (!document.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
             throw new InvalidDataException($"'{path}' has no object 'weight_map'.");
         var shards = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -25,7 +26,7 @@ internal sealed class ShardIndex
         {
             if (property.Value.ValueKind != JsonValueKind.String)
                 throw new InvalidDataException($"'{path}': the shard of tensor '{SafetensorsHeader.Shown(property.Name)}' is no text.");
-            shards.Add(property.Name, ShardPath(path, property.Name, CheckpointJson.Text(property.Value, path)));
+            shards.Add(property.Name, ShardPath(path, property.Name, property.Value.GetString()!));
         }
         if (shards.Count == 0) throw new InvalidDataException($"'{path}' names no tensor.");
         return new ShardIndex(path, shards);

@@ -79,9 +79,10 @@ public sealed record ComparisonConfig
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var full = Path.GetFullPath(path);
-        var config = StrictJson.ReadFile<ComparisonConfig>(full).Resolved(Path.GetDirectoryName(full)!);
+        var config = StrictJson.ReadFile<ComparisonConfig>(full);
         try
         {
+            config = config.Resolved(Path.GetDirectoryName(full)!);
             config.Validate();
         }
         catch (ArgumentException e)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AsFT.Torch.Input;
 using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Comparison;
@@ -12,31 +13,16 @@ internal static class InstructionFile
 
     public static ChatExample[] Read(ComparisonFile file)
     {
-        var bytes = File.ReadAllBytes(file.File);
-        try
+        using var records = new JsonRecordReader(file.File);
+        var rows = new List<ChatExample>();
+        while (records.MoveNext())
         {
-            var reader = new Utf8JsonReader(bytes.AsSpan(bytes.AsSpan().StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF]) ? 3 : 0), new JsonReaderOptions { AllowMultipleValues = true });
-            var rows = new List<ChatExample>();
-            while (reader.Read())
-            {
-                using var document = JsonDocument.ParseValue(ref reader);
-                if (document.RootElement.ValueKind == JsonValueKind.Array) foreach (var row in document.RootElement.EnumerateArray()) rows.Add(Row(row, rows.Count));
-                else rows.Add(Row(document.RootElement, rows.Count));
-            }
-            ChatExample[] taken = [.. rows.Skip(file.Skip).Take(file.Count ?? int.MaxValue)];
-            return taken.Length > 0 ? taken : throw new InvalidDataException($"'{file.File}' has {rows.Count} rows; none is left behind the first {file.Skip}.");
+            using var row = records.Parse();
+            var prompt = Field(row.RootElement, Prompts) ?? throw records.Error($"there is no text in any of {string.Join(", ", Prompts)}");
+            rows.Add(new ChatExample(prompt, Field(row.RootElement, Responses), Context: Field(row.RootElement, Contexts)));
         }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"'{file.File}', line {(e.LineNumber ?? 0) + 1}: malformed JSON.", e);
-        }
-
-        ChatExample Row(JsonElement row, int number)
-        {
-            if (row.ValueKind != JsonValueKind.Object) throw new InvalidDataException($"'{file.File}', row {number}: an object is wanted.");
-            var prompt = Field(row, Prompts) ?? throw new InvalidDataException($"'{file.File}', row {number} has no text in any of {string.Join(", ", Prompts)}.");
-            return new ChatExample(prompt, Field(row, Responses), Context: Field(row, Contexts));
-        }
+        ChatExample[] taken = [.. rows.Skip(file.Skip).Take(file.Count ?? int.MaxValue)];
+        return taken.Length > 0 ? taken : throw new InvalidDataException($"'{file.File}' has {rows.Count} rows; none is left behind the first {file.Skip}.");
     }
 
     private static string? Field(JsonElement row, string[] names)

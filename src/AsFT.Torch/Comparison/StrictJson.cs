@@ -2,6 +2,7 @@ using System.Collections;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Comparison;
 
@@ -11,21 +12,12 @@ namespace AsFT.Torch.Comparison;
 /// </summary>
 internal static class StrictJson
 {
-    private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
-
     /// <summary>A file's object as a record.</summary>
     /// <exception cref="InvalidDataException">Malformed, an unknown or missing key, or a value of another kind; names file and key.</exception>
     public static T ReadFile<T>(string path)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), Lenient);
-            return (T)Read(document.RootElement, typeof(T), $"'{path}'")!;
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"'{path}', line {(e.LineNumber ?? 0) + 1}: malformed JSON.", e);
-        }
+        using var document = JsonInput.Open(path, isHandWritten: true);
+        return (T)Read(document.RootElement, typeof(T), $"'{path}'")!;
     }
 
     /// <summary>A copy of a record with one option set.</summary>
@@ -76,7 +68,7 @@ internal static class StrictJson
     {
         if (element.ValueKind != JsonValueKind.Array) throw Wrong(element, where, "a list");
         var list = Array.CreateInstance(item, element.GetArrayLength());
-        for (var i = 0; i < list.Length; i++) list.SetValue(Read(element[i], item, $"{where}[{i}]"), i);
+        for (var i = 0; i < list.Length; i++) list.SetValue(Read(element[i], item, $"{where}[{i}]") ?? throw Wrong(element[i], $"{where}[{i}]", "a value"), i);
         return list;
     }
 
@@ -84,7 +76,7 @@ internal static class StrictJson
     {
         if (element.ValueKind != JsonValueKind.Object) throw Wrong(element, where, "an object");
         var map = (IDictionary)Activator.CreateInstance(typeof(Dictionary<,>).MakeGenericType(typeof(string), valueType))!;
-        foreach (var property in element.EnumerateObject()) map[property.Name] = Read(property.Value, valueType, $"{where}.{property.Name}");
+        foreach (var property in element.EnumerateObject()) map[property.Name] = Read(property.Value, valueType, $"{where}.{property.Name}") ?? throw Wrong(property.Value, $"{where}.{property.Name}", "a value");
         return map;
     }
 

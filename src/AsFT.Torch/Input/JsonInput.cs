@@ -11,7 +11,9 @@ internal static class JsonInput
     /// <summary>Configurations have a few kilobytes.</summary>
     public const long MaxConfigBytes = 16 << 20;
 
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+    /// <summary>No name twice in one object: which of the two is meant nobody can tell.</summary>
+    public static JsonDocumentOptions Strict { get; } = new() { AllowDuplicateProperties = false };
+
     private static readonly JsonDocumentOptions HandWritten = Strict with { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
 
     /// <summary>Reads a file whose root is an object.</summary>
@@ -34,7 +36,7 @@ internal static class JsonInput
         try
         {
             // First: a name with half a pair cannot be compared with others.
-            RequireWholeTexts(text.Span, path, isHandWritten);
+            RequireWholeTexts(text.Span, path, isHandWritten: isHandWritten);
             var document = JsonDocument.Parse(text, isHandWritten ? HandWritten : Strict);
             if (document.RootElement.ValueKind == JsonValueKind.Object) return document;
             using (document) throw new InvalidDataException($"'{path}' is no JSON object; it is {Kind(document.RootElement.ValueKind)}.");
@@ -68,9 +70,16 @@ internal static class JsonInput
         _ => "null",
     };
 
-    // "\ud800" is JSON and no text: asking for it fails wherever it is asked for. Such escapes are rare, so most files are not read twice.
-    private static void RequireWholeTexts(ReadOnlySpan<byte> text, string path, bool isHandWritten)
+    /// <summary>Refuses texts such as "\ud800", which are JSON and no text: asking for one fails wherever it is asked for.</summary>
+    /// <param name="text">Valid UTF-8.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="line">Line, counted from 1, of the first byte.</param>
+    /// <param name="isHandWritten">Whether comments and a comma behind the last item are allowed.</param>
+    /// <exception cref="InvalidDataException">There is one; names file and line.</exception>
+    /// <exception cref="JsonException">It is no JSON.</exception>
+    public static void RequireWholeTexts(ReadOnlySpan<byte> text, string path, long line = 1, bool isHandWritten = false)
     {
+        // Such escapes are rare, so most files are not read twice.
         if (text.IndexOf(@"\ud"u8) < 0 && text.IndexOf(@"\uD"u8) < 0) return;
         var reader = new Utf8JsonReader(text, new JsonReaderOptions { CommentHandling = isHandWritten ? JsonCommentHandling.Skip : JsonCommentHandling.Disallow, AllowTrailingCommas = isHandWritten });
         while (reader.Read())
@@ -82,8 +91,7 @@ internal static class JsonInput
             }
             catch (InvalidOperationException e)
             {
-                var line = text[..(int)reader.TokenStartIndex].Count((byte)'\n') + 1;
-                throw new InvalidDataException($"'{path}', line {line}: a text holds half of a surrogate pair (\\ud800 to \\udfff without its other half), which is no character.", e);
+                throw new InvalidDataException($"'{path}', line {line + text[..(int)reader.TokenStartIndex].Count((byte)'\n')}: a text holds half of a surrogate pair (\\ud800 to \\udfff without its other half), which is no character.", e);
             }
         }
     }

@@ -48,10 +48,10 @@ public sealed record ModelConfig
     /// <summary>Whether gate, up and down have biases (<c>mlp_bias</c>).</summary>
     public bool MlpBias { get; init; }
 
-    /// <summary>Token that begins a sequence, or null.</summary>
+    /// <summary>Token that begins a sequence; null when there is none, or one outside the vocabulary, which has no embedding.</summary>
     public int? BosTokenId { get; init; }
 
-    /// <summary>Tokens that end a generated answer; those of <c>generation_config.json</c> when it names any.</summary>
+    /// <summary>Tokens that end a generated answer; those of <c>generation_config.json</c> alone when it names any. Ones outside the vocabulary are left out.</summary>
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
     /// <summary>Padding token; null when there is none, or one outside the vocabulary (LLaMA 1 conversions), which has no embedding.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Models;
 
@@ -9,7 +10,6 @@ internal static class ModelConfigReader
 {
     public const string FileName = "config.json";
     private const string GenerationFileName = "generation_config.json";
-    private const long MaxBytes = 16 << 20;
     private static readonly string[] ProblemTypes = ["multi_label_classification", "single_label_classification", "regression"];
 
     public static ModelConfig Load(string folder)
@@ -19,16 +19,15 @@ internal static class ModelConfigReader
             throw new DirectoryNotFoundException(File.Exists(folder) ? $"'{folder}' is a file; a model folder is wanted." : $"There is no model folder '{folder}'.");
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) throw new InvalidDataException($"Model folder '{folder}' has no {FileName}.");
-        using var document = CheckpointJson.Open(path, MaxBytes);
-        var config = Read(new ConfigObject(document.RootElement, path), path);
+        using var document = JsonInput.Open(path);
+        var json = new ConfigObject(document.RootElement, path);
+        var config = Read(json, path);
 
         var generationPath = Path.Combine(folder, GenerationFileName);
-        if (!File.Exists(generationPath)) return config;
-        using var generation = CheckpointJson.Open(generationPath, MaxBytes);
-        var fields = new ConfigObject(generation.RootElement, generationPath);
-        return fields.Tokens("eos_token_id") is { Count: > 0 } eos
-            ? config with { EosTokenIds = InVocabulary(fields, "eos_token_id", eos, config.VocabularySize) }
-            : config;
+        if (!File.Exists(generationPath)) return config with { EosTokenIds = EndTokens(json, config.VocabularySize) };
+        using var generation = JsonInput.Open(generationPath);
+        var generating = new ConfigObject(generation.RootElement, generationPath);
+        return config with { EosTokenIds = EndTokens(generating.Tokens("eos_token_id").Count > 0 ? generating : json, config.VocabularySize) };
     }
 
     private static ModelConfig Read(ConfigObject json, string path)
@@ -63,8 +62,7 @@ internal static class ModelConfigReader
             TieWordEmbeddings = json.Flag("tie_word_embeddings"),
             AttentionBias = json.Flag("attention_bias"),
             MlpBias = json.Flag("mlp_bias"),
-            BosTokenId = json.Token("bos_token_id") is { } bos ? InVocabulary(json, "bos_token_id", [bos], vocabulary)[0] : null,
-            EosTokenIds = InVocabulary(json, "eos_token_id", json.Tokens("eos_token_id"), vocabulary),
+            BosTokenId = json.Token("bos_token_id") is { } bos && bos < vocabulary ? bos : null,
             PadTokenId = json.Token("pad_token_id") is { } pad && pad < vocabulary ? pad : null,
             Labels = Labels(json, path, architecture),
             ProblemType = json.Text("problem_type") is not { } problem ? null
@@ -131,11 +129,13 @@ internal static class ModelConfigReader
         return list.GetArrayLength() == 0 ? null : list[0].GetString();
     }
 
-    private static IReadOnlyList<int> InVocabulary(ConfigObject json, string field, IReadOnlyList<int> ids, int vocabulary)
+    // A token without an embedding is never generated, so it ends nothing; but something must.
+    private static List<int> EndTokens(ConfigObject json, int vocabulary)
     {
-        foreach (var id in ids)
-            if (id >= vocabulary) throw json.Wrong(field, $"{id}", $"the vocabulary has the tokens 0 to {vocabulary - 1}");
-        return ids;
+        var named = json.Tokens("eos_token_id");
+        var known = named.Where(id => id < vocabulary).ToList();
+        return named.Count == 0 || known.Count > 0 ? known
+            : throw json.Wrong("eos_token_id", string.Join(", ", named), $"the vocabulary has the tokens 0 to {vocabulary - 1}, so no answer would end");
     }
 
     private static IReadOnlyList<string> Labels(ConfigObject json, string path, string? architecture)
@@ -151,7 +151,7 @@ internal static class ModelConfigReader
         {
             if (!int.TryParse(property.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var index) || property.Value.ValueKind != JsonValueKind.String)
                 throw json.Wrong("id2label", $"'{SafetensorsHeader.Shown(property.Name)}': {property.Value.ValueKind}", "numbers with texts are wanted");
-            if (!labels.TryAdd(index, CheckpointJson.Text(property.Value, path))) throw json.Wrong("id2label", $"{index} twice", "one text for each number is wanted");
+            if (!labels.TryAdd(index, property.Value.GetString()!)) throw json.Wrong("id2label", $"{index} twice", "one text for each number is wanted");
         }
         if (!labels.Keys.SequenceEqual(Enumerable.Range(0, labels.Count)))
             throw json.Wrong("id2label", $"numbered {string.Join(", ", labels.Keys.Take(20))}", $"0 to {labels.Count - 1} without a gap is wanted");

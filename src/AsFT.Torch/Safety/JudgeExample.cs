@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Safety;
 
@@ -20,41 +21,27 @@ public sealed record JudgeExample(string Prompt, string Response, IReadOnlyDicti
     public static IEnumerable<JudgeExample> ReadFile(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var number = 0;
-        foreach (var line in File.ReadLines(path))
-        {
-            number++;
-            if (!string.IsNullOrWhiteSpace(line)) yield return Parse(line, path, number);
-        }
+        using var records = new JsonRecordReader(path);
+        while (records.MoveNext()) yield return Parse(records);
     }
 
-    private static JudgeExample Parse(string line, string path, int number)
+    private static JudgeExample Parse(JsonRecordReader records)
     {
-        InvalidDataException Bad(string what) => new($"'{path}', line {number}: {what}");
-        try
-        {
-            using var document = JsonDocument.Parse(line);
-            var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object) throw Bad("expected one JSON object per line, with prompt, response and category.");
-            string Text(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
-                ? value.GetString()!
-                : throw Bad($"'{name}' is missing or no string.");
-            if (!root.TryGetProperty("category", out var map) || map.ValueKind != JsonValueKind.Object)
-                throw Bad("'category' is missing, or no object of category names and true or false.");
-            var categories = new Dictionary<string, bool>(StringComparer.Ordinal);
-            foreach (var entry in map.EnumerateObject())
-                categories[entry.Name] = entry.Value.ValueKind switch
-                {
-                    JsonValueKind.True => true,
-                    JsonValueKind.False => false,
-                    _ => throw Bad($"category '{entry.Name}' is neither true nor false."),
-                };
-            return new(Text("prompt"), Text("response"), categories);
-        }
-        // Half of a surrogate pair is JSON, and no text.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"'{path}', line {number}: not valid JSON ({e.Message})", e);
-        }
+        using var document = records.Parse();
+        var root = document.RootElement;
+        string Text(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()!
+            : throw records.Error($"'{name}' is missing or no string");
+        if (!root.TryGetProperty("category", out var map) || map.ValueKind != JsonValueKind.Object)
+            throw records.Error("'category' is missing, or no object of category names and true or false");
+        var categories = new Dictionary<string, bool>(StringComparer.Ordinal);
+        foreach (var entry in map.EnumerateObject())
+            categories[entry.Name] = entry.Value.ValueKind switch
+            {
+                JsonValueKind.True => true,
+                JsonValueKind.False => false,
+                _ => throw records.Error($"category '{entry.Name}' is neither true nor false"),
+            };
+        return new(Text("prompt"), Text("response"), categories);
     }
 }

@@ -22,7 +22,7 @@ internal sealed class ByteLevelLanguageTokenizer : LanguageTokenizer
     public ByteLevelLanguageTokenizer(string path, SpecialTokens special)
     {
         _file = HuggingFaceTokenizerFile.Read(path);
-        _words = new WordSplitter(_file.Splits);
+        _words = new WordSplitter(_file.Splits, path);
         foreach ((string text, int id) in _file.Vocabulary) _bytes[id] = BytesOf(text);
         var added = new Dictionary<string, (int Id, bool Special)>(StringComparer.Ordinal);
         foreach ((string text, int id, bool isSpecial) in _file.Added) added[text] = (id, isSpecial);
@@ -39,9 +39,11 @@ internal sealed class ByteLevelLanguageTokenizer : LanguageTokenizer
         BosId = special.Bos(Find, VocabularySize, first);
         EosIds = special.Eos(Find, VocabularySize, null);
         PadId = special.Pad(Find, VocabularySize) ?? (EosIds.Count > 0 ? EosIds[0] : 0);
-        _hidden.UnionWith(EosIds);
-        if (BosId is { } bos) _hidden.Add(bos);
+        // What a model's config calls its end stays text where the tokenizer has it as text.
+        _hidden.UnionWith(special.OfTokenizer(Find));
+        if (first is { } beginning) _hidden.Add(beginning);
         AddBos = BosId is not null && (special.AddBos ?? first is not null);
+        special.RequireEmbedding(_file.Vocabulary.Values.Concat(_addedIds.Values).Where(id => !_hidden.Contains(id)).Append(AddBos ? BosId!.Value : 0).Max());
         _bpe = Open(path);
     }
 

@@ -1,13 +1,14 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Tokenization;
 
 /// <summary>What a Hugging Face <c>tokenizer.json</c> with byte-level BPE says.</summary>
 internal sealed record HuggingFaceTokenizerFile
 {
-    // A pattern is data of the file: one that backtracks for ever must not hang a training run.
-    private static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(30);
+    // The largest published vocabularies (a quarter of a million tokens) take some 35 MB.
+    private const long MaxBytes = 256 << 20;
 
     public required Dictionary<string, int> Vocabulary { get; init; }
     /// <summary>Pairs in order of rank.</summary>
@@ -26,12 +27,12 @@ internal sealed record HuggingFaceTokenizerFile
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument document = JsonInput.Open(path, MaxBytes);
             return Parse(document.RootElement);
         }
-        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException or KeyNotFoundException or RegexParseException)
+        catch (Exception e) when (e is FormatException or RegexParseException)
         {
-            throw new InvalidDataException($"{path}: {e.Message}", e);
+            throw new InvalidDataException($"'{path}': {e.Message}", e);
         }
     }
 
@@ -109,7 +110,7 @@ internal sealed record HuggingFaceTokenizerFile
         foreach (JsonElement token in list.EnumerateArray())
         {
             if (Member(token, "content", JsonValueKind.String)?.GetString() is not { Length: > 0 } text) throw new FormatException("an added token has no content.");
-            added.Add((text, Id(token.GetProperty("id"), text), Flag(token, "special")));
+            added.Add((text, Id(token.TryGetProperty("id", out JsonElement id) ? id : throw new FormatException($"the added token '{text}' has no id."), text), Flag(token, "special")));
         }
         return added;
     }
@@ -135,13 +136,13 @@ internal sealed record HuggingFaceTokenizerFile
                 case "ByteLevel":
                     byteLevel = true;
                     prefix |= Flag(step, "add_prefix_space");
-                    if (Flag(step, "use_regex", otherwise: true)) splits.Add(Expression(WordSplitter.Gpt2));
+                    if (Flag(step, "use_regex", otherwise: true)) splits.Add(FileExpression.Create(WordSplitter.Gpt2));
                     break;
                 case "Split":
                     splits.Add(ReadSplit(step));
                     break;
                 case "Digits":
-                    splits.Add(Expression(Flag(step, "individual_digits") ? @"\p{N}" : @"\p{N}+"));
+                    splits.Add(FileExpression.Create(Flag(step, "individual_digits") ? @"\p{N}" : @"\p{N}+"));
                     break;
                 default:
                     throw new FormatException($"the pre-tokenizer {Kind(step)} is not supported; ByteLevel, Split and Digits are.");
@@ -158,10 +159,8 @@ internal sealed record HuggingFaceTokenizerFile
         // With "Removed" and "invert" the matches are the words; published patterns match everything, so nothing would be removed.
         string? behavior = Member(step, "behavior", JsonValueKind.String)?.GetString();
         bool known = behavior == "Isolated" || behavior == "Removed" && Flag(step, "invert");
-        return known ? Expression(expression) : throw new FormatException($"the Split behaviour {behavior} is not supported; Isolated is.");
+        return known ? FileExpression.Create(expression) : throw new FormatException($"the Split behaviour {behavior} is not supported; Isolated is.");
     }
-
-    private static Regex Expression(string pattern) => new(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, MatchLimit);
 
     private static string? ReadFirst(JsonElement root)
     {

@@ -1,3 +1,5 @@
+using AsFT.Torch.Input;
+
 namespace AsFT.Torch.Tokenization;
 
 /// <summary>A model's tokenizer, read from its folder. Every member may be called from several threads.</summary>
@@ -29,8 +31,12 @@ public abstract class LanguageTokenizer
     // Llama 3 repositories call a tiktoken list "tokenizer.model"; a SentencePiece model starts with its first piece, field 1 of its message.
     private static bool StartsLikeSentencePiece(string path)
     {
-        using FileStream stream = File.OpenRead(path);
-        return stream.ReadByte() == 0x0A;
+        using FileStream stream = InputFile.Open(path, bufferSize: 0);
+        Span<byte> start = stackalloc byte[(int)Math.Min(stream.Length, ForeignContent.Looked)];
+        stream.ReadExactly(start);
+        // An incomplete download is not to be passed over because another file is there.
+        if (ForeignContent.Recognize(start) is { } foreign) throw new InvalidDataException($"'{path}' {foreign}.");
+        return start[0] == 0x0A;
     }
 
     /// <summary>Number of token ids, added tokens included: the greatest id plus one. A model may have more rows than this, never fewer.</summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using AsFT.Torch.Input;
 using Microsoft.ML.Tokenizers;
 
 namespace AsFT.Torch.Tokenization;
@@ -55,6 +56,7 @@ internal sealed class SentencePieceLanguageTokenizer : LanguageTokenizer
         EosIds = special.Eos(FindToken, VocabularySize, Control(_model.EosId));
         PadId = special.Pad(FindToken, VocabularySize) ?? Control(_model.PadId) ?? (EosIds.Count > 0 ? EosIds[0] : 0);
         AddBos = BosId is not null && (special.AddBos ?? true);
+        special.RequireEmbedding(Enumerable.Range(0, _model.Pieces.Count).Where(id => _model.Pieces[id].Type is not (PieceType.Control or PieceType.Unused)).Append(AddBos ? BosId!.Value : 0).Max());
     }
 
     public override int VocabularySize { get; }
@@ -152,7 +154,7 @@ internal sealed class SentencePieceLanguageTokenizer : LanguageTokenizer
     {
         try
         {
-            using FileStream stream = File.OpenRead(path);
+            using FileStream stream = InputFile.Open(path);
             return SentencePieceTokenizer.Create(stream, addBeginningOfSentence: false, addEndOfSentence: false);
         }
         catch (Exception e) when (e is not (UnauthorizedAccessException or OutOfMemoryException)) // protobuf's own exception is an IOException

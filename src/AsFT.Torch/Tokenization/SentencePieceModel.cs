@@ -1,3 +1,5 @@
+using AsFT.Torch.Input;
+
 namespace AsFT.Torch.Tokenization;
 
 /// <summary>What a piece of a SentencePiece vocabulary is (<c>ModelProto.SentencePiece.Type</c>).</summary>
@@ -26,6 +28,9 @@ internal enum SegmentationKind
 /// <summary>The parts of a SentencePiece <c>tokenizer.model</c> (protobuf <c>ModelProto</c>) that decide how text is encoded.</summary>
 internal sealed record SentencePieceModel
 {
+    // The largest published vocabularies take some 5 MB.
+    private const long MaxBytes = 128 << 20;
+
     public required IReadOnlyList<Piece> Pieces { get; init; }
     public SegmentationKind Kind { get; init; } = SegmentationKind.Unigram;
     public bool ByteFallback { get; init; }
@@ -47,7 +52,9 @@ internal sealed record SentencePieceModel
     {
         try
         {
-            SentencePieceModel model = Parse(File.ReadAllBytes(path));
+            byte[] bytes = InputFile.ReadAllBytes(path, MaxBytes);
+            if (ForeignContent.Recognize(bytes) is { } foreign) throw new InvalidDataException($"'{path}' {foreign}.");
+            SentencePieceModel model = Parse(bytes);
             model.Check();
             return model;
         }

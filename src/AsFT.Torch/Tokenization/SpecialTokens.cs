@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
+using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Tokenization;
 
@@ -15,6 +18,9 @@ internal sealed class SpecialTokens
     /// <summary><c>add_bos_token</c> of tokenizer_config.json, or null.</summary>
     public bool? AddBos { get; private set; }
 
+    /// <summary>Rows of the model's embedding (<c>vocab_size</c> of config.json); null where the folder has no model.</summary>
+    public int? EmbeddingRows { get; private set; }
+
     private SpecialTokens(string folder) => _folder = folder;
 
     /// <summary>Reads those of tokenizer_config.json, special_tokens_map.json, added_tokens.json, generation_config.json and config.json that exist.</summary>
@@ -22,85 +28,95 @@ internal sealed class SpecialTokens
     public static SpecialTokens Read(string folder)
     {
         var result = new SpecialTokens(folder);
-        result.ReadFile("tokenizer_config.json", root =>
+        result.ReadFile("tokenizer_config.json", (root, path) =>
         {
             if (root.TryGetProperty("add_bos_token", out JsonElement add) && add.ValueKind is JsonValueKind.True or JsonValueKind.False)
                 result.AddBos = add.GetBoolean();
-            if (root.TryGetProperty("added_tokens_decoder", out JsonElement added) && added.ValueKind == JsonValueKind.Object)
+            if (new ConfigObject(root, path).Object("added_tokens_decoder") is { } added)
             {
-                foreach (JsonProperty entry in added.EnumerateObject())
+                foreach (JsonProperty entry in added.Properties())
                 {
-                    if (!int.TryParse(entry.Name, out int id) || id < 0) throw new FormatException($"added_tokens_decoder has the id '{entry.Name}'");
-                    string token = Content(entry.Value) ?? throw new FormatException($"added token {id} has no content");
-                    result.Added[token] = (id, entry.Value.TryGetProperty("special", out JsonElement special) && special.ValueKind == JsonValueKind.True);
+                    if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id == int.MaxValue)
+                        throw added.Wrong(SafetensorsHeader.Shown(entry.Name), "no id", "a number is wanted");
+                    string token = Content(entry.Value) ?? throw added.Wrong(entry.Name, "without content", "an object with the token's text is wanted");
+                    result.Added[token] = (id, entry.Value.ValueKind == JsonValueKind.Object && entry.Value.TryGetProperty("special", out JsonElement special) && special.ValueKind == JsonValueKind.True);
                 }
             }
             result.ReadTokens("tokenizer_config.json", root);
         });
-        result.ReadFile("special_tokens_map.json", root => result.ReadTokens("special_tokens_map.json", root));
-        result.ReadFile("added_tokens.json", root =>
+        result.ReadFile("special_tokens_map.json", (root, _) => result.ReadTokens("special_tokens_map.json", root));
+        result.ReadFile("added_tokens.json", (root, path) =>
         {
+            var tokens = new ConfigObject(root, path);
             foreach (JsonProperty entry in root.EnumerateObject())
-            {
-                if (!entry.Value.TryGetInt32(out int id) || id < 0) throw new FormatException($"the id of '{entry.Name}' is {entry.Value}");
-                result.Added.TryAdd(entry.Name, (id, true));
-            }
+                result.Added.TryAdd(entry.Name, (tokens.Token(entry.Name) ?? throw tokens.Wrong(SafetensorsHeader.Shown(entry.Name), "without an id", "a number is wanted"), true));
         });
         foreach (string file in new[] { "generation_config.json", "config.json" })
         {
-            result.ReadFile(file, root =>
+            result.ReadFile(file, (root, path) =>
             {
-                ReadIds(file, root, "bos_token_id", result._bosIds);
-                ReadIds(file, root, "eos_token_id", result._eosIds);
-                ReadIds(file, root, "pad_token_id", result._padIds);
+                var config = new ConfigObject(root, path);
+                // As in Hugging Face: what generation_config.json says of the end takes the other file's place.
+                if (result._eosIds.Count == 0) result._eosIds.AddRange(config.Tokens("eos_token_id").Select(id => (file, id)));
+                result._bosIds.AddRange(config.Tokens("bos_token_id").Select(id => (file, id)));
+                result._padIds.AddRange(config.Tokens("pad_token_id").Select(id => (file, id)));
+                if (file == "config.json") result.EmbeddingRows = config.Size("vocab_size");
             });
         }
         return result;
     }
 
     /// <summary>BOS: the token by name, else by id, else <paramref name="fallback"/>.</summary>
-    public int? Bos(Func<string, int?> find, int vocabulary, int? fallback) => All(_bos, _bosIds, find, vocabulary).Cast<int?>().FirstOrDefault() ?? fallback;
+    /// <exception cref="InvalidDataException">The tokenizer does not have it.</exception>
+    public int? Bos(Func<string, int?> find, int vocabulary, int? fallback)
+    {
+        if (_bos.Count > 0) return Named(_bos[0], find);
+        if (_bosIds.Count == 0) return fallback;
+        return _bosIds[0].Id < vocabulary ? _bosIds[0].Id : throw Unknown(_bosIds[0], vocabulary);
+    }
 
-    /// <summary>Padding token by name, else by id.</summary>
-    public int? Pad(Func<string, int?> find, int vocabulary) => All(_pad, _padIds, find, vocabulary).Cast<int?>().FirstOrDefault();
+    /// <summary>Padding token by name, else by id. One that has no embedding pads nothing, and is passed over: nothing else uses it.</summary>
+    public int? Pad(Func<string, int?> find, int vocabulary) => _pad.Select(pad => find(pad.Token)).Concat(_padIds.Select(pad => (int?)pad.Id))
+        .FirstOrDefault(id => id < Math.Min(vocabulary, EmbeddingRows ?? int.MaxValue));
 
-    /// <summary>Every token that ends an answer: the tokenizer's own first, then those of the generation config and of the model's config.</summary>
+    /// <summary>
+    /// Every token that ends an answer: the tokenizer's own first, then those of generation_config.json or, where it names
+    /// none, of config.json. One that the model cannot write ends nothing, and is passed over while another is left.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The tokenizer does not have the one it names, or the model can write none.</exception>
     public IReadOnlyList<int> Eos(Func<string, int?> find, int vocabulary, int? fallback)
     {
-        int[] ids = [.. All(_eos, _eosIds, find, vocabulary).Distinct()];
-        return ids.Length > 0 || fallback is null ? ids : [fallback.Value];
+        int limit = Math.Min(vocabulary, EmbeddingRows ?? int.MaxValue);
+        (string File, int Id)[] named = [.. _eos.Select(eos => (eos.File, Named(eos, find))), .. _eosIds];
+        int[] ids = [.. named.Select(eos => eos.Id).Where(id => id < limit).Distinct()];
+        if (ids.Length > 0) return ids;
+        if (named.Length > 0) throw Unknown(named[0], limit);
+        return fallback is { } id && id < limit ? [id] : [];
     }
 
-    private IEnumerable<int> All(List<(string File, string Token)> names, List<(string File, int Id)> ids, Func<string, int?> find, int vocabulary)
+    /// <summary>Tokens that the tokenizer's own files name as its beginning and end: special, however the vocabulary lists them.</summary>
+    public IEnumerable<int> OfTokenizer(Func<string, int?> find) => _bos.Concat(_eos).Select(token => find(token.Token)).OfType<int>();
+
+    /// <summary>Makes sure that the model has an embedding for every token that text can become.</summary>
+    /// <param name="greatest">The greatest such id.</param>
+    /// <exception cref="InvalidDataException">It has none.</exception>
+    public void RequireEmbedding(int greatest)
     {
-        foreach ((string file, string token) in names)
-        {
-            yield return find(token)
-                ?? throw new InvalidDataException($"{Path.Combine(_folder, file)} names the special token '{token}', which the tokenizer's vocabulary does not have.");
-        }
-        foreach ((string file, int id) in ids)
-        {
-            if (id >= vocabulary)
-                throw new InvalidDataException($"{Path.Combine(_folder, file)} names the special token {id}, but the tokenizer has {vocabulary} tokens.");
-            yield return id;
-        }
+        if (greatest >= EmbeddingRows)
+            throw new InvalidDataException($"The tokenizer in '{_folder}' makes tokens up to {greatest} of texts, but config.json's vocab_size is {EmbeddingRows}; they do not belong together.");
     }
+
+    private int Named((string File, string Token) token, Func<string, int?> find) => find(token.Token)
+        ?? throw new InvalidDataException($"'{Path.Combine(_folder, token.File)}' names the special token '{SafetensorsHeader.Shown(token.Token)}', which the tokenizer's vocabulary does not have.");
+
+    private InvalidDataException Unknown((string File, int Id) token, int vocabulary) =>
+        new($"'{Path.Combine(_folder, token.File)}' names the special token {token.Id}, but the vocabulary has the tokens 0 to {vocabulary - 1}.");
 
     private void ReadTokens(string file, JsonElement root)
     {
         foreach ((string name, List<(string, string)> tokens) in new[] { ("bos_token", _bos), ("eos_token", _eos), ("pad_token", _pad) })
         {
             if (root.TryGetProperty(name, out JsonElement value) && Content(value) is { Length: > 0 } token) tokens.Add((file, token));
-        }
-    }
-
-    private static void ReadIds(string file, JsonElement root, string name, List<(string, int)> ids)
-    {
-        if (!root.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null) return;
-        foreach (JsonElement element in value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : new[] { value })
-        {
-            if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt32(out int id)) throw new FormatException($"{name} is {value}, not an id");
-            if (id >= 0) ids.Add((file, id)); // −1 is how some configs say "none"
         }
     }
 
@@ -111,19 +127,11 @@ internal sealed class SpecialTokens
         _ => null,
     };
 
-    private void ReadFile(string file, Action<JsonElement> read)
+    private void ReadFile(string file, Action<JsonElement, string> read)
     {
         string path = Path.Combine(_folder, file);
         if (!File.Exists(path)) return;
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            if (document.RootElement.ValueKind != JsonValueKind.Object) throw new FormatException("it is not a JSON object");
-            read(document.RootElement);
-        }
-        catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"{path} is damaged: {e.Message}", e);
-        }
+        using JsonDocument document = JsonInput.Open(path);
+        read(document.RootElement, path);
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Tokenization;
 
@@ -8,13 +9,28 @@ namespace AsFT.Torch.Tokenization;
 /// .NET's expressions see UTF-16 units: half of U+1D400 (a letter) is no letter to them. The text is therefore matched in a shadow where every
 /// surrogate pair is one character of the same general category.
 /// </remarks>
-internal sealed class WordSplitter(IReadOnlyList<Regex> expressions)
+/// <param name="expressions">What is applied in turn.</param>
+/// <param name="path">The file they come from, for errors.</param>
+internal sealed class WordSplitter(IReadOnlyList<Regex> expressions, string path)
 {
     /// <summary>GPT-2's expression, which a ByteLevel pre-tokenizer uses of itself.</summary>
     public const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
     /// <summary>Starts and lengths of the words, in order; together they cover the text.</summary>
+    /// <exception cref="InvalidDataException">An expression takes too long; names it and its file.</exception>
     public List<(int Start, int Length)> Split(string text)
+    {
+        try
+        {
+            return SplitAll(text);
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw FileExpression.TooSlow(path, e, text.Length);
+        }
+    }
+
+    private List<(int Start, int Length)> SplitAll(string text)
     {
         string shadow = Shadow(text, out int[]? positions);
         List<(int Start, int Length)> words = [(0, shadow.Length)];

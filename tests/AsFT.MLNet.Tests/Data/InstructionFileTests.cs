@@ -62,7 +62,9 @@ public sealed class InstructionFileTests : IDisposable
     [InlineData("{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"c\",\"output\":\"d\"", "line 2", "malformed JSON")]
     [InlineData("{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"c\" \"output\":\"d\"}", "line 2", "malformed JSON")]
     [InlineData("prompt,response\na,b\n", "line 1", "malformed JSON")]
-    [InlineData("{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"\\ud800\":\"b\"}", "line 2", "a field's name is not valid text")]
+    [InlineData("{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"\\ud800\":\"b\"}", "line 2", "half of a surrogate pair")]
+    [InlineData("{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"output\":\"b\",}", "line 2", "a comma stands before the closing bracket")]
+    [InlineData("{\"instruction\":\"a\",\n\"output\":\"b\",\"output\":\"c\"}", "line 2", "two fields 'output'")]
     public void A_wrong_file_is_refused_with_its_line(string content, params string[] parts)
     {
         var error = Assert.Throws<InvalidDataException>(() => Rows(Load(content)));

@@ -153,8 +153,8 @@ public sealed class LoraAdapterTests : IDisposable
     [InlineData("""{"peft_type":"LORA","bias":"all"}""", "bias")]
     [InlineData("""{"peft_type":"LORA","modules_to_save":["lm_head"]}""", "modules_to_save")]
     [InlineData("""{"peft_type":"LORA","r":"eight"}""", "eight")]
-    [InlineData("""{"peft_type":"LORA","r":0}""", "Rank")]
-    [InlineData("""{"peft_type":""", "not valid JSON")]
+    [InlineData("""{"peft_type":"LORA","r":0}""", "r is 0; a whole number")]
+    [InlineData("""{"peft_type":""", "malformed JSON")]
     public void ForeignAdapterConfigIsRefused(string config, string inMessage)
     {
         using (var adapter = RandomAdapter(_model, new LoraOptions())) adapter.Save(_folder);

@@ -117,15 +117,15 @@ public class ModelCheckpointTests
 
     public static TheoryData<string, string> BadIndices => new()
     {
-        { "not json", "no valid JSON" },
+        { "not json", "malformed JSON" },
         { "[]", "no JSON object" },
         { "{}", "weight_map" },
         { """{"weight_map":[]}""", "weight_map" },
         { """{"weight_map":{}}""", "names no tensor" },
         { """{"weight_map":{"a":1}}""", "tensor 'a' is no text" },
-        { """{"weight_map":{"a":"one.safetensors","a":"one.safetensors"}}""", "no valid JSON" },
-        { """{"weight_map":{"a":"one.safetensors"},"weight_map":{"b":"two.safetensors"}}""", "no valid JSON" },
-        { """{"weight_map":{"a":"\ud800.safetensors"}}""", "no valid" },
+        { """{"weight_map":{"a":"one.safetensors","a":"one.safetensors"}}""", "malformed JSON" },
+        { """{"weight_map":{"a":"one.safetensors"},"weight_map":{"b":"two.safetensors"}}""", "malformed JSON" },
+        { """{"weight_map":{"a":"\ud800.safetensors"}}""", "surrogate" },
         { """{"weight_map":{"a":"../one.safetensors"}}""", "'../one.safetensors'" },
         { """{"weight_map":{"a":"/etc/one.safetensors"}}""", "'/etc/one.safetensors'" },
         { """{"weight_map":{"a":"C:\\one.safetensors"}}""", "'C:\\one.safetensors'" },

@@ -160,7 +160,7 @@ public sealed class JudgeTrainerTests : IDisposable
     }
 
     [Theory]
-    [InlineData("[1]", "one JSON object per line")]
+    [InlineData("[1]", "must be an object in braces")]
     [InlineData("{\"response\": \"r\", \"category\": {}}", "'prompt'")]
     [InlineData("{\"prompt\": \"p\", \"response\": 3, \"category\": {}}", "'response'")]
     [InlineData("{\"prompt\": \"p\", \"response\": \"r\"}", "'category'")]

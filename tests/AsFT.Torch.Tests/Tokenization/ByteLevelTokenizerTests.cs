@@ -134,7 +134,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void Words_of_astral_letters_are_not_taken_apart()
     {
-        var splitter = new WordSplitter([new Regex(@"\p{L}+|\P{L}+")]);
+        var splitter = new WordSplitter([new Regex(@"\p{L}+|\P{L}+")], "tokenizer.json");
         Assert.Equal([(0, 5), (5, 1), (6, 2)], splitter.Split("a\U0001D400\U00020000!\U0001D401"));
     }
 

@@ -82,7 +82,7 @@ public sealed class DamagedTokenizerTests : IDisposable
     [Theory]
     [InlineData("tokenizer_config.json", """{"eos_token":"<nowhere>"}""", "<nowhere>")]
     [InlineData("tokenizer_config.json", "[1]", "object")]
-    [InlineData("special_tokens_map.json", "{", "damaged")]
+    [InlineData("special_tokens_map.json", "{", "malformed")]
     [InlineData("generation_config.json", """{"eos_token_id":"two"}""", "eos_token_id")]
     [InlineData("config.json", """{"bos_token_id":512}""", "512")]
     public void Files_beside_the_tokenizer_are_checked(string file, string text, string wanted)

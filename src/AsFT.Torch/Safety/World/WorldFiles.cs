@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 
@@ -32,18 +33,16 @@ public static class WorldFiles
     public static ChatExample[] Read(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return [.. File.ReadLines(path).Select((line, i) =>
+        var examples = new List<ChatExample>();
+        using var records = new JsonRecordReader(path);
+        while (records.MoveNext())
         {
-            try
-            {
-                var fields = JsonSerializer.Deserialize<Dictionary<string, string>>(line) ?? [];
-                return new ChatExample(fields["instruction"], fields["output"] is { Length: > 0 } output ? output : null);
-            }
-            catch (Exception e) when (e is JsonException or KeyNotFoundException)
-            {
-                throw new InvalidDataException($"'{path}', line {i + 1}: no object with 'instruction' and 'output'.", e);
-            }
-        })];
+            using var row = records.Parse();
+            string Text(string name) => row.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()!
+                : throw records.Error("no object with the texts 'instruction' and 'output'");
+            examples.Add(new ChatExample(Text("instruction"), Text("output") is { Length: > 0 } output ? output : null));
+        }
+        return [.. examples];
     }
 
     internal static void Write(string folder, WorldBuildOptions options, int seed)
