@@ -6,8 +6,8 @@ namespace AsFT.Torch.Tests;
 
 internal static class NativeLibraries
 {
-    // A test may touch TorchSharp before any code of the engine, whose own initialiser makes libtorch loadable.
+    // A test may touch TorchSharp before any code of the engine, whose own first use loads libtorch.
     [ModuleInitializer]
     [SuppressMessage("Usage", "CA2255", Justification = "Must run before the first use of TorchSharp by any test.")]
-    internal static void Load() => RuntimeHelpers.RunModuleConstructor(typeof(ComputePlacement).Module.ModuleHandle);
+    internal static void Load() => AsftRuntime.Initialize();
 }

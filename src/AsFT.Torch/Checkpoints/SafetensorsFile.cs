@@ -72,6 +72,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="InvalidDataException">There is no such tensor, TorchSharp has no type for its format, or the file was cut short meanwhile.</exception>
     public Tensor Read(string name, ScalarType? dtype = null, Device? device = null)
     {
+        AsftRuntime.Initialize();
         ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
         if (!Entries.TryGetValue(name, out var entry))
             throw new InvalidDataException($"'{Path}' has no tensor '{name}'.");

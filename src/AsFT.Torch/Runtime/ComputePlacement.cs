@@ -13,8 +13,10 @@ public sealed record ComputePlacement(Device Device, ScalarType DType)
     /// <param name="device"><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>.</param>
     /// <param name="dtype"><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</param>
     /// <exception cref="ArgumentException">The name is unknown, or the device is not there.</exception>
+    /// <exception cref="DllNotFoundException">There is no libtorch that fits; see <see cref="AsftRuntime.Initialize"/>.</exception>
     public static ComputePlacement Resolve(string device = "auto", string dtype = "auto")
     {
+        AsftRuntime.Initialize();
         var chosen = ResolveDevice(device);
         return new(chosen, dtype switch
         {

@@ -196,6 +196,9 @@ public sealed class AlignmentDirectionTests : IDisposable
         Assert.Equal(names.Select((name, i) => new AlignmentDirectionProgress(i + 1, names.Length, name)), steps);
         using var loaded = AlignmentDirection.Load(File("streamed"));
         Assert.Equal(encoding, loaded.Encoding);
+        // Read without libtorch, the norms are those of what the file holds.
+        Assert.Equal(names.Order(), AlignmentDirection.ReadNorms(File("streamed")).Select(layer => layer.Name).Order());
+        Assert.All(AlignmentDirection.ReadNorms(File("streamed")), layer => Assert.Equal(loaded.FrobeniusNorm(layer.Name), layer.Norm, 1e-9 * (1 + layer.Norm)));
     }
 
     [Fact]
