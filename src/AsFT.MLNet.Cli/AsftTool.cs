@@ -20,8 +20,6 @@ internal static class AsftTool
     /// <returns>An <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(string[] args, ToolConsole console, CancellationToken cancellationToken = default)
     {
-        // Before the first use of the engine, which loads libtorch.
-        NativeBackend.Prepare();
         var parse = CreateRoot(console).Parse(args);
         if (parse.Errors.Count > 0)
             return Failure.ReportUsage(console, parse, parse.CommandResult.Command.Subcommands.Count > 0 && parse.UnmatchedTokens is [var word, ..]
@@ -32,7 +30,8 @@ internal static class AsftTool
             cancellationToken);
     }
 
-    private static RootCommand CreateRoot(ToolConsole console)
+    /// <summary>The whole command line, which parses without running anything.</summary>
+    internal static RootCommand CreateRoot(ToolConsole console)
     {
         var root = new RootCommand("Fine-tune a language model without losing its safety: LoRA with the AsFT alignment penalty.");
         root.Options.Add(Json);
@@ -46,6 +45,7 @@ internal static class AsftTool
             new DirectionCommand(),
             new MergeCommand(),
             new InfoCommand(),
+            new SetupCommand(),
             new CompareCommand(),
             new BenchCommand(),
             new BasinCommand(),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Output;
+using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet.Cli;
 
@@ -8,6 +9,9 @@ internal abstract class ToolCommand(string name, string description) : Command(n
 {
     /// <summary>Names of library options whose command-line name is not the same word, for error messages.</summary>
     public virtual IReadOnlyDictionary<string, string> OptionNames { get; } = new Dictionary<string, string>();
+
+    /// <summary>Whether the command computes; one that does not works without libtorch.</summary>
+    protected virtual bool NeedsLibtorch => true;
 
     /// <summary>Does the work. Failures leave as exceptions.</summary>
     /// <returns>An <see cref="ExitCode"/>.</returns>
@@ -19,7 +23,8 @@ internal abstract class ToolCommand(string name, string description) : Command(n
         var run = new ToolRun(parse, console, cancellationToken);
         try
         {
-            NativeBackend.Require();
+            // Before TorchSharp looks for it, at length and on stdout.
+            if (NeedsLibtorch) AsftRuntime.Initialize();
             return Task.FromResult(Run(run));
         }
         catch (Exception e) when (Failure.IsReportable(e))

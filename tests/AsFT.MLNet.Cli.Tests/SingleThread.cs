@@ -12,8 +12,7 @@ internal static class SingleThread
     [SuppressMessage("Usage", "CA2255", Justification = "Before any test.")]
     internal static void Initialize()
     {
-        // The engine first: it makes libtorch loadable on older distributions.
-        RuntimeHelpers.RunModuleConstructor(typeof(ComputePlacement).Module.ModuleHandle);
+        AsftRuntime.Initialize();
         torch.set_num_threads(1);
     }
 }

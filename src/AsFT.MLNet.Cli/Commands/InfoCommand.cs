@@ -13,6 +13,8 @@ internal sealed class InfoCommand : ToolCommand
     public InfoCommand() : base("info", "Say what a model folder, adapter, safetensors file, alignment direction or model.zip holds, and what is wrong with it") =>
         Arguments.Add(PathArgument);
 
+    protected override bool NeedsLibtorch => false;
+
     protected override int Run(ToolRun run)
     {
         var report = Inspector.Inspect(run.Get(PathArgument));

@@ -1,5 +1,6 @@
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 
 namespace AsFT.MLNet.Cli.Inspection;
@@ -19,7 +20,10 @@ internal static class ModelFolder
             report.Facts["tensors"] = checkpoint.Entries.Count;
             report.Tensors = Inspector.Group(checkpoint.Entries.Values);
         }
-        if (config is not null && checkpoint is not null && Inspector.Try(report, () => CheckpointFit.Check(config, checkpoint)) is { } fit)
+        // The model is laid out on libtorch's meta device, the one thing here that needs it.
+        if (NativeLibraryLoader.TryLoad() is { } missing)
+            report.Facts["weights"] = $"not compared with config.json: {missing}";
+        else if (config is not null && checkpoint is not null && Inspector.Try(report, () => CheckpointFit.Check(config, checkpoint)) is { } fit)
         {
             report.Facts["parameters"] = fit.ParameterCount;
             report.Problems.AddRange(fit.Problems);

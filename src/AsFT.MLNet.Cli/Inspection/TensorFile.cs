@@ -22,11 +22,10 @@ internal static class TensorFile
     private static void AddDirection(InspectionReport report, string path)
     {
         report.Kind = "alignment direction";
-        using var direction = Inspector.Try(report, () => AlignmentDirection.Load(path));
-        if (direction is null) return;
-        report.Facts["layers"] = direction.LayerNames.Count;
-        report.Facts["norm of D"] = $"{direction.LayerNames.Min(direction.FrobeniusNorm):0.0000} to {direction.LayerNames.Max(direction.FrobeniusNorm):0.0000}";
-        if (direction.LayerNames.Where(name => direction.FrobeniusNorm(name) == 0).ToList() is { Count: > 0 } same)
+        if (Inspector.Try(report, () => AlignmentDirection.ReadNorms(path)) is not { } layers) return;
+        report.Facts["layers"] = layers.Count;
+        if (layers.Count > 0) report.Facts["norm of D"] = $"{layers.Min(layer => layer.Norm):0.0000} to {layers.Max(layer => layer.Norm):0.0000}";
+        if (layers.Where(layer => layer.Norm == 0).Select(layer => layer.Name).ToList() is { Count: > 0 } same)
             report.Problems.Add($"D = 0 in {string.Join(", ", same)}: both models agree there, so nothing would be protected");
     }
 }
