@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.ExceptionServices;
+using AsFT.Torch.Input;
 using Microsoft.ML;
 
 namespace AsFT.MLNet;
@@ -27,7 +28,8 @@ public static class AsftModelCatalog
         {
             (var transformer, inputSchema) = options.Use(Path.GetDirectoryName(Path.GetFullPath(filePath)), () =>
             {
-                var loaded = catalog.Load(filePath, out var schema);
+                using var zip = InputFile.Open(filePath);
+                var loaded = catalog.Load(zip, out var schema);
                 return (loaded, schema);
             });
             return transformer;

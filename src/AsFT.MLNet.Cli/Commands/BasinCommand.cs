@@ -6,6 +6,7 @@ using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
+using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Basin;
@@ -153,7 +154,7 @@ internal sealed class BasinCommand : ToolCommand
     private List<string> ReadRefusals(ToolRun run, string file)
     {
         var isText = Path.GetExtension(file).ToLowerInvariant() is not (".json" or ".jsonl");
-        var refusals = (isText ? File.ReadLines(file) : ReadInstructions(run, file, isForPrompts: false).Select(row => row.Response))
+        var refusals = (isText ? TextInput.ReadLines(file) : ReadInstructions(run, file, isForPrompts: false).Select(row => row.Response))
             .Select(text => text.Trim()).Where(text => text.Length > 0).Distinct(StringComparer.Ordinal).ToList();
         return refusals.Count > 0 ? refusals : throw new InvalidDataException($"'{file}' has no refusal.");
     }

@@ -3,6 +3,7 @@ using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 
 namespace AsFT.MLNet.Cli.Commands;
@@ -30,9 +31,9 @@ internal sealed class DirectionCommand : ToolCommand
         folder.Keep();
 
         var layers = made.Select(layer => new { name = layer.Name, norm = layer.Norm }).ToList();
-        run.Say($"{layers.Count} layers, norm of D {layers.Min(l => l.norm):0.0000} to {layers.Max(l => l.norm):0.0000}: {path} ({Sizes.Format(new FileInfo(path).Length)})");
+        run.Say($"{layers.Count} layers, norm of D {layers.Min(l => l.norm):0.0000} to {layers.Max(l => l.norm):0.0000}: {path} ({Sizes.Format(InputFile.Length(path))})");
         foreach (var layer in layers.Where(l => l.norm == 0)) run.Say($"note: both models agree in {layer.name}; nothing is protected there.");
-        run.SayJson(new { output = path, bytes = new FileInfo(path).Length, layers });
+        run.SayJson(new { output = path, bytes = InputFile.Length(path), layers });
         return ExitCode.Success;
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Persistence;
+using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 
@@ -32,7 +33,7 @@ internal sealed class MergeCommand : ToolCommand
         run.CancellationToken.ThrowIfCancellationRequested();
         MergedModel.Write(source, adapter, target);
 
-        var bytes = Directory.EnumerateFiles(target).Sum(file => new FileInfo(file).Length);
+        var bytes = Directory.EnumerateFiles(target).Sum(InputFile.Length);
         run.Say($"Merged {adapter.Layers.Count} adapted layers into '{target}' ({Sizes.Format(bytes)}).");
         run.SayJson(new { model = source, adapter = adapterFolder, output = target, layers = adapter.Layers.Select(layer => layer.Name), bytes });
         return ExitCode.Success;

@@ -5,6 +5,7 @@ using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
@@ -57,7 +58,7 @@ internal sealed class QuickstartCommand : ToolCommand
             [.. rows.Select(row => (row.Name, new[] { row.Report.HarmfulScore!.Value, row.Report.Accuracy!.Value, row.Report.OverRefusal!.Value }))]);
         SayTable(run, rows);
         run.Say($"Plot: {png} and {Path.GetFileName(svg)}");
-        run.Say($"Saved {model} ({Sizes.Format(new FileInfo(model).Length)}) and the PEFT folder {adapter}.");
+        run.Say($"Saved {model} ({Sizes.Format(InputFile.Length(model))}) and the PEFT folder {adapter}.");
 
         var asked = Samples(prompts, rows[1].Answers);
         var answers = AnswerInSecondProcess(run, model, asked.Select(sample => sample.Prompt));

@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 
 namespace AsFT.MLNet.Cli.Inspection;
 
@@ -37,7 +38,7 @@ internal static class Inspector
         }
     }
 
-    public static long BytesOf(IEnumerable<string> files) => files.Sum(file => new FileInfo(file).Length);
+    public static long BytesOf(IEnumerable<string> files) => files.Sum(InputFile.Length);
 
     /// <summary>Groups tensors that differ in the layer's number alone.</summary>
     public static IReadOnlyList<TensorGroup> Group(IEnumerable<SafetensorsEntry> entries) =>
@@ -55,7 +56,7 @@ internal static class Inspector
 
     private static bool StartsWith(string path, ReadOnlySpan<byte> magic)
     {
-        using var stream = File.OpenRead(path);
+        using var stream = InputFile.Open(path);
         Span<byte> start = stackalloc byte[magic.Length];
         return stream.ReadAtLeast(start, magic.Length, throwOnEndOfStream: false) == magic.Length && start.SequenceEqual(magic);
     }

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using AsFT.MLNet.Persistence;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Inspection;
@@ -11,8 +12,8 @@ internal static class PipelineFile
 {
     public static InspectionReport Inspect(string path)
     {
-        var report = new InspectionReport { Kind = "ML.NET model", Path = path, Bytes = new FileInfo(path).Length };
-        using var zip = Inspector.Try(report, () => ZipFile.OpenRead(path));
+        var report = new InspectionReport { Kind = "ML.NET model", Path = path, Bytes = InputFile.Length(path) };
+        using var zip = Inspector.Try(report, () => new ZipArchive(InputFile.Open(path)));
         if (zip is null) return report;
         report.Facts["entries"] = zip.Entries.Count;
         report.Facts["unpacked bytes"] = zip.Entries.Sum(entry => entry.Length);
@@ -34,7 +35,7 @@ internal static class PipelineFile
     /// <exception cref="InvalidDataException">It has none, or is damaged.</exception>
     public static AsftFineTuneOptions ReadOptions(string path)
     {
-        using var zip = ZipFile.OpenRead(path);
+        using var zip = new ZipArchive(InputFile.Open(path));
         return Read(Find(zip, SavedFineTune.PartName) ?? throw new InvalidDataException($"'{path}' is an ML.NET model without an AsFT fine-tuned language model in it.")).Options;
     }
 

@@ -1,5 +1,6 @@
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 
 namespace AsFT.MLNet.Cli.Inspection;
 
@@ -8,7 +9,7 @@ internal static class TensorFile
 {
     public static InspectionReport Inspect(string path)
     {
-        var report = new InspectionReport { Kind = "safetensors file", Path = path, Bytes = new FileInfo(path).Length };
+        var report = new InspectionReport { Kind = "safetensors file", Path = path, Bytes = InputFile.Length(path) };
         using var file = Inspector.Try(report, () => SafetensorsFile.Open(path));
         if (file is null) return report;
         if (file.Metadata.GetValueOrDefault("format") == "asft-alignment-direction") AddDirection(report, path);

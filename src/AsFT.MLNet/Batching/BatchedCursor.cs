@@ -17,8 +17,8 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
     private readonly ValueGetter<ReadOnlyMemory<char>>[] _inputGetters;
     private readonly ValueGetter<DataViewRowId> _upstreamId;
     private readonly List<string[]> _inputs = [];
-    private readonly DataViewRowId[] _ids;
-    private readonly long[] _batches;
+    private readonly List<DataViewRowId> _ids = [];
+    private readonly List<long> _batches = [];
     private IReadOnlyList<TResult>? _results;
     private int _slot = -1;
     private long _position = -1;
@@ -29,13 +29,10 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
         _mapper = mapper;
         _upstream = upstream;
         _active = [.. active.Select(column => column.Index)];
-        var size = mapper.Function.BatchSize;
-        _ids = new DataViewRowId[size];
-        _batches = new long[size];
         _upstreamId = upstream.GetIdGetter();
         _inputGetters = mapper.InputGetters(upstream);
         foreach (var index in _active.Where(index => index < mapper.InputSchema.Count))
-            _buffers[index] = RowBuffer.Create(upstream, upstream.Schema[index], size);
+            _buffers[index] = RowBuffer.Create(upstream, upstream.Schema[index]);
     }
 
     public override DataViewSchema Schema => _mapper.OutputSchema;
@@ -78,14 +75,18 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
     private bool ReadBatch()
     {
         _inputs.Clear();
+        _ids.Clear();
+        _batches.Clear();
         _results = null;
         _slot = 0;
-        while (_inputs.Count < _ids.Length && _upstream.MoveNext())
+        while (_inputs.Count < _mapper.Function.BatchSize && _upstream.MoveNext())
         {
             var slot = _inputs.Count;
             foreach (var buffer in _buffers.Values) buffer.Fetch(slot);
-            _upstreamId(ref _ids[slot]);
-            _batches[slot] = _upstream.Batch;
+            var id = default(DataViewRowId);
+            _upstreamId(ref id);
+            _ids.Add(id);
+            _batches.Add(_upstream.Batch);
             _inputs.Add(BatchedMapper<TResult>.Read(_inputGetters));
         }
         return _inputs.Count > 0;

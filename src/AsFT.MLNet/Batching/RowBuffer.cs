@@ -13,23 +13,30 @@ internal abstract class RowBuffer
     public abstract Delegate Getter(Func<int> slot);
 
     /// <summary>A buffer for a column of whatever type.</summary>
-    public static RowBuffer Create(DataViewRow row, DataViewSchema.Column column, int size)
+    public static RowBuffer Create(DataViewRow row, DataViewSchema.Column column)
     {
         var type = column.Type.RawType;
         var buffer = type.IsGenericType && type.GetGenericTypeDefinition() == typeof(VBuffer<>)
             ? typeof(VectorBuffer<>).MakeGenericType(type.GenericTypeArguments[0])
             : typeof(ValueBuffer<>).MakeGenericType(type);
-        return (RowBuffer)Activator.CreateInstance(buffer, row, column, size)!;
+        return (RowBuffer)Activator.CreateInstance(buffer, row, column)!;
     }
 
-    private sealed class ValueBuffer<T>(DataViewRow row, DataViewSchema.Column column, int size) : RowBuffer
+    // By what is read, not by a batch's size: that is an option, and may be any number.
+    private static void Reserve<T>(ref T[] values, int slot)
+    {
+        if (slot >= values.Length) Array.Resize(ref values, Math.Max(4, 2 * values.Length));
+    }
+
+    private sealed class ValueBuffer<T>(DataViewRow row, DataViewSchema.Column column) : RowBuffer
     {
         private readonly ValueGetter<T> _upstream = row.GetGetter<T>(column);
-        private readonly T[] _values = new T[size];
+        private T[] _values = [];
 
         public override void Fetch(int slot)
         {
             // A fresh value each time: an object handed out (an image, say) is the reader's and must not be filled again.
+            Reserve(ref _values, slot);
             _values[slot] = default!;
             _upstream(ref _values[slot]);
         }
@@ -37,12 +44,16 @@ internal abstract class RowBuffer
         public override Delegate Getter(Func<int> slot) => (ValueGetter<T>)((ref T value) => value = _values[slot()]);
     }
 
-    private sealed class VectorBuffer<T>(DataViewRow row, DataViewSchema.Column column, int size) : RowBuffer
+    private sealed class VectorBuffer<T>(DataViewRow row, DataViewSchema.Column column) : RowBuffer
     {
         private readonly ValueGetter<VBuffer<T>> _upstream = row.GetGetter<VBuffer<T>>(column);
-        private readonly VBuffer<T>[] _values = new VBuffer<T>[size];
+        private VBuffer<T>[] _values = [];
 
-        public override void Fetch(int slot) => _upstream(ref _values[slot]);
+        public override void Fetch(int slot)
+        {
+            Reserve(ref _values, slot);
+            _upstream(ref _values[slot]);
+        }
 
         // Copied, for the reader may write into the vector it was given.
         public override Delegate Getter(Func<int> slot) => (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => _values[slot()].CopyTo(ref value));

@@ -1,5 +1,6 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -32,7 +33,7 @@ public static class MergedModel
         {
             ModelCheckpoint.Save(partial, weights);
             foreach (var file in CompanionFiles.SelectMany(pattern => Directory.EnumerateFiles(modelFolder, pattern)))
-                if (!file.EndsWith(".index.json", StringComparison.Ordinal)) File.Copy(file, Path.Combine(partial, Path.GetFileName(file)));
+                if (!file.EndsWith(".index.json", StringComparison.Ordinal)) InputFile.Copy(file, Path.Combine(partial, Path.GetFileName(file)));
         });
     }
 

@@ -1,3 +1,5 @@
+using AsFT.Torch.Input;
+
 using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet.Persistence;
@@ -14,7 +16,7 @@ internal static class ModelFolder
     public static IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(ModelReference model, string folder) => model.Files.Select(file =>
         new KeyValuePair<string, Action<Stream>>(Prefix + file.Name, stream =>
         {
-            using var source = File.OpenRead(Path.Combine(folder, file.Name));
+            using var source = InputFile.Open(Path.Combine(folder, file.Name));
             source.CopyTo(stream);
         }));
 

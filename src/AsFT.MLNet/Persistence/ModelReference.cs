@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Input;
 
 namespace AsFT.MLNet.Persistence;
 
@@ -41,7 +42,7 @@ internal sealed record ModelReference(string Path, string RelativePath, IReadOnl
     {
         var full = System.IO.Path.GetFullPath(folder);
         return new ModelReference(full, System.IO.Path.GetRelativePath(Directory.GetCurrentDirectory(), full),
-            [.. Names(full).Select(name => System.IO.Path.Combine(full, name)).Select(path => new ModelFile(System.IO.Path.GetFileName(path), new FileInfo(path).Length, Hash(path)))]);
+            [.. Names(full).Select(name => System.IO.Path.Combine(full, name)).Select(path => new ModelFile(System.IO.Path.GetFileName(path), InputFile.Length(path), Hash(path)))]);
     }
 
     /// <summary>The same model, found in another place.</summary>
@@ -68,9 +69,9 @@ internal sealed record ModelReference(string Path, string RelativePath, IReadOnl
     {
         foreach (var file in Files)
         {
-            var found = new FileInfo(System.IO.Path.Combine(folder, file.Name));
-            if (!found.Exists) throw Changed(folder, role, $"'{file.Name}' is missing");
-            if (found.Length != file.Size) throw Changed(folder, role, $"'{file.Name}' has {found.Length} bytes, not {file.Size}");
+            var path = System.IO.Path.Combine(folder, file.Name);
+            if (!File.Exists(path)) throw Changed(folder, role, $"'{file.Name}' is missing");
+            if (InputFile.Length(path) is var bytes && bytes != file.Size) throw Changed(folder, role, $"'{file.Name}' has {bytes} bytes, not {file.Size}");
         }
         if (Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name)) is { } added) throw Changed(folder, role, $"'{added}' was not there");
     }
@@ -88,7 +89,7 @@ internal sealed record ModelReference(string Path, string RelativePath, IReadOnl
 
     private static string Hash(string path)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
+        using var stream = InputFile.Open(path, FileOptions.SequentialScan, bufferSize: 1 << 20);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Comparison;
 
@@ -6,6 +7,7 @@ namespace AsFT.Torch.Comparison;
 internal sealed class RowStore
 {
     private const string FileName = "rows.jsonl";
+    private const long MaxBytes = 1 << 30;
 
     private readonly Dictionary<string, ComparisonRow> _rows = [];
     private readonly string? _path;
@@ -18,11 +20,14 @@ internal sealed class RowStore
         Directory.CreateDirectory(folder);
         _path = Path.Combine(folder, FileName);
         if (!File.Exists(_path)) return;
-        var text = File.ReadAllText(_path);
-        foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            if (Parse(line) is { } row) _rows[row.Key] = row;
+        ReadOnlySpan<byte> text = InputFile.ReadAllBytes(_path, MaxBytes);
+        if (text.IsEmpty) return;
+        if (ForeignContent.Recognize(text) is { } foreign) throw new InvalidDataException($"'{_path}' {foreign}.");
+        if (text.StartsWith(ForeignContent.ByteOrderMark)) text = text[ForeignContent.ByteOrderMark.Length..];
+        foreach (var line in text.Split((byte)'\n'))
+            if (Parse(text[line]) is { Key.Length: > 0 } row) _rows[row.Key] = row;
         // A process that was killed may have left half a line; the next row must not continue it.
-        if (text.Length > 0 && !text.EndsWith('\n')) File.AppendAllText(_path, "\n");
+        if (text is [.., not (byte)'\n']) File.AppendAllText(_path, "\n");
     }
 
     public ComparisonRow? Find(string key)
@@ -39,15 +44,15 @@ internal sealed class RowStore
         }
     }
 
-    private static ComparisonRow? Parse(string line)
+    private static ComparisonRow? Parse(ReadOnlySpan<byte> line)
     {
         try
         {
             return JsonSerializer.Deserialize<ComparisonRow>(line, ComparisonRow.Format);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Half a line, or a row of another version: it is run again.
+            // Half a line or character, or a row of another version: it is run again.
             return null;
         }
     }

@@ -55,6 +55,17 @@ internal static class InputFile
         return bytes;
     }
 
+    /// <summary>Copies a file; of a link, what it leads to.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="target">Where the copy is to lie; nothing may be there.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is no regular file.</exception>
+    public static void Copy(string path, string target)
+    {
+        RequireRegular(path);
+        File.Copy(path, target);
+    }
+
     private static void RequireRegular(string path)
     {
         RequireThere(path);

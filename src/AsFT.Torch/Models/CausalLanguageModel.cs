@@ -30,6 +30,7 @@ public sealed class CausalLanguageModel : nn.Module
         placement ??= ComputePlacement.Resolve();
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
+        CheckpointFit.RequireLayers(config, checkpoint);
         var model = new CausalLanguageModel(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
         foreach (var layer in model.LinearLayers()) layer.StoredSample = WeightSample.Of(checkpoint, $"{layer.Name}.weight");
         return model;

@@ -22,6 +22,14 @@ public sealed class CheckpointFit
     /// <summary>Tensors of the checkpoint that the model does not use.</summary>
     public IReadOnlyList<string> UnusedTensors { get; }
 
+    /// <summary>Bounds what a config alone would have made, by the weights: a layer has tensors.</summary>
+    /// <exception cref="InvalidDataException">There are more layers than tensors.</exception>
+    internal static void RequireLayers(ModelConfig config, ModelCheckpoint checkpoint)
+    {
+        if (config.LayerCount > checkpoint.Entries.Count)
+            throw new InvalidDataException($"config.json in '{checkpoint.Folder}' says num_hidden_layers is {config.LayerCount}, but its weights are {checkpoint.Entries.Count} tensors in all; they do not belong together.");
+    }
+
     /// <summary>Lays the model out on the meta device, where tensors have a shape and no memory.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="checkpoint">Its weights.</param>
@@ -29,6 +37,7 @@ public sealed class CheckpointFit
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(checkpoint);
+        RequireLayers(config, checkpoint);
         var (problems, used, count) = (new List<string>(), new HashSet<string>(), 0L);
         var meta = new ComputePlacement(new Device(TorchSharp.DeviceType.META), ScalarType.Float32);
         using var scope = NewDisposeScope();

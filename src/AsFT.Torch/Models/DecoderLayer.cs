@@ -54,7 +54,7 @@ internal sealed class SelfAttention : nn.Module
     {
         _index = index;
         _config = config;
-        long queries = config.HeadCount * config.HeadSize, keys = config.KeyValueHeadCount * config.HeadSize;
+        long queries = (long)config.HeadCount * config.HeadSize, keys = (long)config.KeyValueHeadCount * config.HeadSize;
         LinearLayer Project(string part, long inFeatures, long outFeatures)
         {
             var layer = new LinearLayer($"{name}.{part}", inFeatures, outFeatures, config.AttentionBias, weights);

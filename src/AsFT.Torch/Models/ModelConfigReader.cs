@@ -10,6 +10,9 @@ internal static class ModelConfigReader
 {
     public const string FileName = "config.json";
     private const string GenerationFileName = "generation_config.json";
+    // Far beyond any model. What is within is measured against the weights before anything is allocated by it.
+    private const int MaxLayers = 10_000;
+    private const int MaxHeadSize = 4096;
     private static readonly string[] ProblemTypes = ["multi_label_classification", "single_label_classification", "regression"];
 
     public static ModelConfig Load(string folder)
@@ -40,8 +43,10 @@ internal static class ModelConfigReader
         if (heads % keyValueHeads != 0) throw json.Wrong("num_key_value_heads", $"{keyValueHeads}", $"a divisor of num_attention_heads, {heads}, is wanted");
         if (json.Size("head_dim") is not { } headSize)
             headSize = hidden % heads == 0 ? hidden / heads : throw json.Wrong("num_attention_heads", $"{heads}", $"without head_dim a divisor of hidden_size, {hidden}, is wanted");
+        if (headSize > MaxHeadSize || (long)heads * headSize > int.MaxValue) throw json.Wrong("head_dim", $"{headSize}", $"at most {MaxHeadSize} is wanted, and at most {int.MaxValue} for all {heads} heads together");
         if (headSize % 2 != 0) throw json.Wrong("head_dim", $"{headSize}", "rotary embedding calls for an even number");
-        var vocabulary = json.RequiredSize("vocab_size");
+        var (vocabulary, layers) = (json.RequiredSize("vocab_size"), json.RequiredSize("num_hidden_layers"));
+        if (layers > MaxLayers) throw json.Wrong("num_hidden_layers", $"{layers}", $"at most {MaxLayers} is wanted");
         var (theta, scaling) = Rope(json, maxPositions);
         var architecture = Architecture(json);
 
@@ -51,7 +56,7 @@ internal static class ModelConfigReader
             VocabularySize = vocabulary,
             HiddenSize = hidden,
             IntermediateSize = json.RequiredSize("intermediate_size"),
-            LayerCount = json.RequiredSize("num_hidden_layers"),
+            LayerCount = layers,
             HeadCount = heads,
             KeyValueHeadCount = keyValueHeads,
             HeadSize = headSize,

@@ -28,6 +28,7 @@ public sealed class SequenceClassifier : nn.Module
         placement ??= ComputePlacement.Resolve();
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
+        CheckpointFit.RequireLayers(config, checkpoint);
         return new SequenceClassifier(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
     }
 
@@ -42,6 +43,7 @@ public sealed class SequenceClassifier : nn.Module
         placement ??= ComputePlacement.Resolve();
         var config = ModelConfig.Load(folder) with { Labels = labels, ProblemType = problemType, Architecture = "LlamaForSequenceClassification" };
         using var checkpoint = ModelCheckpoint.Open(folder);
+        CheckpointFit.RequireLayers(config, checkpoint);
         var pretrained = WeightSources.FromCheckpoint(checkpoint, placement);
         var fresh = WeightSources.Random(placement, seed);
         return new SequenceClassifier(config, placement, (name, shape) => name == "score.weight" ? fresh(name, shape) : pretrained(name, shape));

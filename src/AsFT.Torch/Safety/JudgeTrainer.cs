@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
@@ -81,7 +82,7 @@ public static class JudgeTrainer
         {
             model.Save(folder);
             foreach (var name in TokenizerFiles)
-                if (File.Exists(Path.Combine(decoderFolder, name))) File.Copy(Path.Combine(decoderFolder, name), Path.Combine(folder, name));
+                if (File.Exists(Path.Combine(decoderFolder, name))) InputFile.Copy(Path.Combine(decoderFolder, name), Path.Combine(folder, name));
         });
         return new JudgeTrainingResult
         {

@@ -23,7 +23,7 @@ internal readonly record struct ActivationCount(NumberCount Kept, NumberCount La
 {
     public static ActivationCount Of(ModelConfig config, LoraOptions lora, HashSet<string> adapted)
     {
-        long hidden = config.HiddenSize, queries = config.HeadCount * config.HeadSize, keys = config.KeyValueHeadCount * config.HeadSize, inner = config.IntermediateSize;
+        long hidden = config.HiddenSize, queries = (long)config.HeadCount * config.HeadSize, keys = (long)config.KeyValueHeadCount * config.HeadSize, inner = config.IntermediateSize;
         NumberCount kept = default, largest = default, passing = default;
         var isReached = false;
         for (var i = 0; i < config.LayerCount; i++)

@@ -12,7 +12,7 @@ internal readonly record struct LayerShape(string Name, long Out, long In, bool 
     /// <summary>All linear layers of a causal language model, in its order; a head of its own included.</summary>
     public static IReadOnlyList<LayerShape> All(ModelConfig config)
     {
-        long hidden = config.HiddenSize, queries = config.HeadCount * config.HeadSize, keys = config.KeyValueHeadCount * config.HeadSize, inner = config.IntermediateSize;
+        long hidden = config.HiddenSize, queries = (long)config.HeadCount * config.HeadSize, keys = (long)config.KeyValueHeadCount * config.HeadSize, inner = config.IntermediateSize;
         var layers = new List<LayerShape>();
         for (var i = 0; i < config.LayerCount; i++)
         {

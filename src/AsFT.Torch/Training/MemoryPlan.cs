@@ -109,7 +109,7 @@ public sealed record MemoryPlan
         return new()
         {
             Placement = placement,
-            Weights = (shapes.Sum(shape => shape.In * shape.Out + (shape.HasBias ? shape.Out : 0)) + Vectors(config) + 2L * config.MaxPositions * config.HeadSize) * size,
+            Weights = (shapes.Sum(shape => shape.In * shape.Out + (shape.HasBias ? shape.Out : 0)) + Vectors(config) + 2 * RotaryEmbedding.Positions(width, config.MaxPositions) * config.HeadSize) * size,
             Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
             Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Sum(shape => shape.In * shape.Out * 4),
             Penalty = penalty is null ? 0 : adapted.Sum(shape => PenaltyBytes(shape, penalty, options, adapterSize)),

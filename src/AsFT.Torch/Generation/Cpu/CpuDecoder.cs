@@ -35,6 +35,8 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
     private readonly Projection _head;
     private readonly float* _embedding;
     private readonly float* _norm;
+    private readonly Tensor _cosines;
+    private readonly Tensor _sines;
     private readonly float* _cos;
     private readonly float* _sin;
     private readonly ThreadTeam _team;
@@ -73,14 +75,14 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         _norm = Projection.Pointer(parameters["model.norm.weight"]);
         _head = linear.TryGetValue("lm_head", out var head) ? new Projection(head) : new Projection(model.Decoder.Embedding);
         _layers = [.. Enumerable.Range(0, _config.LayerCount).Select(i => ReadLayer($"model.layers.{i}", linear, parameters))];
-        using (NewDisposeScope())
-        {
-            var (cos, sin) = model.Decoder.Rotary.Range(0, model.Decoder.Rotary.MaxPositions);
-            _cos = Projection.Pointer(cos);
-            _sin = Projection.Pointer(sin);
-        }
+        // Held as long as they are read: the model's own table may grow, and move, meanwhile.
+        (_cosines, _sines) = model.Decoder.Rotary.Range(0, Math.Min(cache.Capacity, _config.MaxPositions));
+        _cosines.DetachFromDisposeScope();
+        _sines.DetachFromDisposeScope();
+        _cos = Projection.Pointer(_cosines);
+        _sin = Projection.Pointer(_sines);
 
-        long rows = cache.Rows, queries = _config.HeadCount * _config.HeadSize, keys = _config.KeyValueHeadCount * _config.HeadSize;
+        long rows = cache.Rows, queries = (long)_config.HeadCount * _config.HeadSize, keys = (long)_config.KeyValueHeadCount * _config.HeadSize;
         // The products' filling included.
         long columns = NarrowProduct.PaddedColumns((int)rows);
         int hidden = _config.HiddenSize, inner = _config.IntermediateSize, rank = Math.Max(_head.Rank, _layers.Max(layer => layer.Rank));
@@ -119,6 +121,8 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
 
     private void Free()
     {
+        _cosines.Dispose();
+        _sines.Dispose();
         foreach (var memory in _memory) NativeMemory.AlignedFree((void*)memory);
         _memory.Clear();
     }
