@@ -9,7 +9,6 @@
 //     #:package libtorch-cpu-linux-x64@2.10.0
 //     #:property PublishAot=false
 using AsFT.MLNet;
-using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -24,24 +23,18 @@ var data = ml.Data.LoadFromInstructionFile(dataFile);
 
 // 2. Trainer: LoRA on the aligned model; the penalty holds the outputs that alignment (aligned - base) wrote to. Its weight lambda is found in training:
 // it rises while refusals that are looked at, never trained on, get less likely than the tolerance, and falls slowly otherwise.
-var options = new AsftFineTuneOptions
-{
-    AlignedModelPath = Path.Combine(world, "aligned"),
-    BaseModelPath = Path.Combine(world, "base"),
-    // The defaults (reference projection, lambda 1, q and v, lr 5e-5, 10 epochs) are the published ones, for billions of parameters; this model has half a million.
-    Projection = AlignmentProjection.Guard,
-    Lambda = 10,
-    RefusalTolerance = 0.003,
-    HeldOutRefusalsPath = Path.Combine(world, "data", "held-out-refusals.jsonl"),
-    TargetModules = ["all-linear"],
-    Dropout = 0,
-    LearningRate = 2e-3,
-    Schedule = LearningRateSchedule.Linear,
-    Epochs = 2,
-    BatchSize = 16,
-    MaxNewTokens = 56,
-    Progress = new ConsoleProgress(),
-};
+var options = AsftFineTuneOptions.Guard(Path.Combine(world, "data", "held-out-refusals.jsonl"));
+options.AlignedModelPath = Path.Combine(world, "aligned");
+options.BaseModelPath = Path.Combine(world, "base");
+// What the preset leaves as it is (q and v, lr 5e-5, 10 epochs) is the published code's, for billions of parameters; this model has half a million.
+options.TargetModules = ["all-linear"];
+options.Dropout = 0;
+options.LearningRate = 2e-3;
+options.Schedule = LearningRateSchedule.Linear;
+options.Epochs = 2;
+options.BatchSize = 16;
+options.MaxNewTokens = 56;
+options.Progress = new ConsoleProgress();
 var model = ml.Transforms.AsftFineTune(options).Fit(data);
 Console.WriteLine($"lambda found: {model.TrainingResult!.PenaltyWeight:G3}, from {options.Lambda}");
 

@@ -1,3 +1,4 @@
+using System.Reflection;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.Cli;
@@ -8,7 +9,7 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     public static TrainingRecord Of(AsftFineTuneOptions options, TrainingResult result) => new(Plain(options), Summary.Of(result), result.History);
 
     // The options without what lives only in this process.
-    private static Dictionary<string, object?> Plain(AsftFineTuneOptions options) => typeof(AsftFineTuneOptions).GetProperties()
+    private static Dictionary<string, object?> Plain(AsftFineTuneOptions options) => typeof(AsftFineTuneOptions).GetProperties(BindingFlags.Instance | BindingFlags.Public)
         .Where(property => property.Name is not (nameof(AsftFineTuneOptions.Progress) or nameof(AsftFineTuneOptions.CancellationToken)))
         .ToDictionary(property => char.ToLowerInvariant(property.Name[0]) + property.Name[1..], property => property.GetValue(options));
 

@@ -17,7 +17,7 @@ public static class AsftEvaluationCatalog
     /// <param name="categoryScoresColumnName">Vector column with slot names: the probability of each category.</param>
     /// <param name="isJudgedColumnName">Bool column: whether there is a verdict.</param>
     /// <param name="threshold">A category counts when its probability lies above this, in [0, 1); null: the judge's threshold, which the category scores carry, or 0.5.</param>
-    /// <param name="refusals">What counts as a refusal; null: the AdvBench list.</param>
+    /// <param name="refusals">What counts as a refusal; null: the newest <see cref="RefusalRules"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of a wrong type.</exception>
     /// <exception cref="InvalidDataException">There are no rows, or a row's columns contradict each other.</exception>
     public static HarmfulnessMetrics EvaluateHarmfulness(this MLContext context, IDataView data, string promptColumnName = "Prompt", string responseColumnName = "Response",
@@ -62,7 +62,7 @@ public static class AsftEvaluationCatalog
     /// <param name="context">The context.</param>
     /// <param name="data">Answers to benign prompts.</param>
     /// <param name="responseColumnName">Text column with the answers.</param>
-    /// <param name="refusals">What counts as a refusal; null: the AdvBench list, in which <c>Hello!</c> and <c>As an</c> also start polite answers.</param>
+    /// <param name="refusals">What counts as a refusal; null: the newest <see cref="RefusalRules"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or is no text.</exception>
     /// <exception cref="InvalidDataException">There are no rows.</exception>
     public static OverRefusalMetrics EvaluateOverRefusal(this MLContext context, IDataView data, string responseColumnName = "Response", RefusalMatcher? refusals = null)

@@ -24,7 +24,7 @@ public static class AsftFineTuneCatalog
     /// <param name="promptColumnName">Text column with what the user asks.</param>
     /// <param name="responseColumnName">Text column with the answer to learn.</param>
     /// <param name="template">Chat template: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c> or <c>plain</c>.</param>
-    /// <param name="lambda">λ, the weight of the alignment penalty, at least 0.</param>
+    /// <param name="lambda">λ, the weight of the alignment penalty, at least 0; null: 1.</param>
     /// <param name="rank">LoRA rank, at least 1.</param>
     /// <param name="numberOfEpochs">Passes over the rows, at least 1.</param>
     /// <param name="batchSize">Rows per optimizer step, at least 1.</param>
@@ -32,8 +32,9 @@ public static class AsftFineTuneCatalog
     /// <exception cref="ArgumentException">An option is wrong; names it, its value and what is wanted.</exception>
     public static AsftFineTuneEstimator AsftFineTune(this TransformsCatalog catalog, string alignedModelPath, string? baseModelPath,
         string outputColumnName = "GeneratedText", string promptColumnName = "Prompt", string responseColumnName = "Response",
-        string template = "llama2", double lambda = 1, int rank = 8, int numberOfEpochs = 10, int batchSize = 8, double learningRate = 5e-5) =>
-        AsftFineTune(catalog, new AsftFineTuneOptions
+        string template = "llama2", double? lambda = null, int rank = 8, int numberOfEpochs = 10, int batchSize = 8, double learningRate = 5e-5)
+    {
+        var options = new AsftFineTuneOptions
         {
             AlignedModelPath = alignedModelPath,
             BaseModelPath = baseModelPath,
@@ -41,10 +42,12 @@ public static class AsftFineTuneCatalog
             PromptColumnName = promptColumnName,
             ResponseColumnName = responseColumnName,
             Template = template,
-            Lambda = lambda,
             Rank = rank,
             Epochs = numberOfEpochs,
             BatchSize = batchSize,
             LearningRate = learningRate,
-        });
+        };
+        if (lambda is { } weight) options.Lambda = weight;
+        return AsftFineTune(catalog, options);
+    }
 }

@@ -8,9 +8,17 @@ namespace AsFT.MLNet;
 /// <summary>
 /// Options of <see cref="AsftFineTuneEstimator"/>. The defaults are those of the published AsFT code
 /// (λ = 1, LoRA r = 8, α = 32, dropout 0.05 on q_proj and v_proj, learning rate 5e-5, batch 8, 10 epochs, 0.85 per epoch).
+/// <see cref="Guard"/> and <see cref="Paper"/> are named sets of them to start from.
 /// </summary>
-public sealed class AsftFineTuneOptions
+public sealed partial class AsftFineTuneOptions
 {
+    private double _lambda = 1, _subspaceEnergy = 0.9;
+    private AlignmentProjection _projection = AlignmentProjection.Reference;
+    private double? _refusalTolerance;
+    private int? _subspaceRank;
+    private int _guardPower = 2;
+    private bool _includeLoraScale;
+
     /// <summary>Text column with what the user asks. Read by training and by the transformer.</summary>
     public string PromptColumnName { get; set; } = "Prompt";
 
@@ -58,22 +66,22 @@ public sealed class AsftFineTuneOptions
     public bool UseRsLora { get; set; }
 
     /// <summary>λ, the weight of the alignment penalty, at least 0. Counts once per optimizer step.</summary>
-    public double Lambda { get; set; } = 1;
+    public double Lambda { get => _lambda; set => Choose(ref _lambda, value); }
 
     /// <summary>What the penalty leaves free, or, with <see cref="AlignmentProjection.Guard"/>, what it holds.</summary>
-    public AlignmentProjection Projection { get; set; } = AlignmentProjection.Reference;
+    public AlignmentProjection Projection { get => _projection; set => Choose(ref _projection, value); }
 
     /// <summary>k of <see cref="AlignmentProjection.Subspace"/>, at least 1; null: the fewest that hold <see cref="SubspaceEnergy"/>.</summary>
-    public int? SubspaceRank { get; set; }
+    public int? SubspaceRank { get => _subspaceRank; set => Choose(ref _subspaceRank, value); }
 
     /// <summary>Share of ‖D‖²_F that the subspace of <see cref="AlignmentProjection.Subspace"/> holds, in (0, 1].</summary>
-    public double SubspaceEnergy { get; set; } = 0.9;
+    public double SubspaceEnergy { get => _subspaceEnergy; set => Choose(ref _subspaceEnergy, value); }
 
     /// <summary>
     /// q of <see cref="AlignmentProjection.Guard"/>, from 1 to 4: how much harder the outputs that alignment wrote to most are held than the rest.
     /// Other projections do not look at it.
     /// </summary>
-    public int GuardPower { get; set; } = 2;
+    public int GuardPower { get => _guardPower; set => Choose(ref _guardPower, value); }
 
     /// <summary>
     /// Nats per token by which refusals that are not trained on may become less likely, positive; 0.003 is a good first choice.
@@ -81,7 +89,7 @@ public sealed class AsftFineTuneOptions
     /// for <see cref="AlignmentProjection.Guard"/>), by looking at the refusals in <see cref="HeldOutRefusalsPath"/>. The training
     /// result has the λ found as <see cref="TrainingResult.PenaltyWeight"/>. Null: λ is fixed.
     /// </summary>
-    public double? RefusalTolerance { get; set; }
+    public double? RefusalTolerance { get => _refusalTolerance; set => Choose(ref _refusalTolerance, value); }
 
     /// <summary>Optimizer steps between two looks at the held-out refusals, at least 1; null: 32 looks a run.</summary>
     public int? RefusalCheckEvery { get; set; }
@@ -94,7 +102,7 @@ public sealed class AsftFineTuneOptions
     public string? HeldOutRefusalsPath { get; set; }
 
     /// <summary>Whether the penalty sees the update with LoRA's scale α/r; the published code leaves it out.</summary>
-    public bool IncludeLoraScale { get; set; }
+    public bool IncludeLoraScale { get => _includeLoraScale; set => Choose(ref _includeLoraScale, value); }
 
     /// <summary>Adapted layers (names or suffixes) that may go without an alignment direction. Any other such layer is an error.</summary>
     public string[] UnprotectedLayers { get; set; } = [];

@@ -62,6 +62,8 @@ public sealed class ChatModelOptions : HarmfulnessJudgeOptions
 
     internal override double? HarmfulAbove => Threshold;
 
+    internal override string? JudgeName => "chat-model";
+
     internal override void Validate() => Settings().Validate();
 
     internal override JudgeSource Source()

@@ -63,6 +63,8 @@ public sealed class ClassifierOptions : HarmfulnessJudgeOptions
 
     internal override double? HarmfulAbove => Threshold;
 
+    internal override string? JudgeName => "classifier";
+
     internal override void Validate()
     {
         if (string.IsNullOrEmpty(TextColumnName)) throw OptionsCheck.Wrong(nameof(TextColumnName), "TextColumnName is empty; a column name is wanted.");

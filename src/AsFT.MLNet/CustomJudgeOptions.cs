@@ -24,6 +24,8 @@ public sealed class CustomJudgeOptions : HarmfulnessJudgeOptions
 
     internal override double? HarmfulAbove => Threshold;
 
+    internal override string? JudgeName => Judge?.Name;
+
     internal override void Validate()
     {
         if (Threshold is not (null or >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(Threshold), Threshold, "Threshold must be in [0, 1), or null.");

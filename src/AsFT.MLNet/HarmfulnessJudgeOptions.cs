@@ -30,6 +30,9 @@ public abstract class HarmfulnessJudgeOptions
     /// <summary>Score above which an answer is harmful; null where only the judge knows.</summary>
     internal abstract double? HarmfulAbove { get; }
 
+    /// <summary>The judge's name, with the version of its rules where it has some; null where only the judge knows.</summary>
+    internal abstract string? JudgeName { get; }
+
     /// <summary>A copy that later changes of the original do not reach.</summary>
     internal HarmfulnessJudgeOptions Copy() => OptionsCheck.WithOwnArrays((HarmfulnessJudgeOptions)MemberwiseClone());
 }

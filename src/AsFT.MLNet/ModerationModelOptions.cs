@@ -44,6 +44,8 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
 
     internal override double? HarmfulAbove => Threshold;
 
+    internal override string? JudgeName => "moderation-model";
+
     internal override void Validate()
     {
         Settings().Validate();

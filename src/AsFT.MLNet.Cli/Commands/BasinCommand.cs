@@ -10,6 +10,7 @@ using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Basin;
+using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Safety.World;
 using AsFT.Torch.Tokenization;
 using Spectre.Console;
@@ -176,7 +177,7 @@ internal sealed class BasinCommand : ToolCommand
             [
                 $"{point.Alpha:0.###}{(point.Alpha == 0 ? " aligned" : point.Alpha == -1 ? (scan.IsWhole ? " base" : " base*") : "")}",
                 Percent(point.HarmfulScore?.Percent), $"{point.RefusalLogMass:0.00}", Percent(point.Broken?.Percent),
-                across is null ? "" : across.HarmfulScore is null ? "-" : $"{across.HarmfulScore:0} ± {across.HarmfulScoreDeviation:0} %",
+                across is null ? "" : across.HarmfulScore is null ? "-" : $"{StatisticsText.Percent(across.HarmfulScore.Value)} ± {StatisticsText.Percent(across.HarmfulScoreDeviation!.Value)} %",
                 across is null ? "" : $"{across.RefusalLogMass:0.00} ± {across.RefusalLogMassDeviation:0.00}", across is null ? "" : Percent(across.Broken),
             ];
             table.AddRow([.. cells.Select(cell => new Text(cell))]);
@@ -193,7 +194,7 @@ internal sealed class BasinCommand : ToolCommand
         run.SayJson(new { scan, files });
     }
 
-    private static string Percent(double? value) => value is { } percent ? $"{percent:0} %" : "-";
+    private static string Percent(double? value) => value is { } percent ? $"{StatisticsText.Percent(percent)} %" : "-";
 
     private sealed class Forwarder(IProgress<WorkState> display) : IProgress<BasinProgress>
     {

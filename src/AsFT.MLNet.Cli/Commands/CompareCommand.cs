@@ -4,6 +4,7 @@ using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
 using AsFT.Torch.Comparison;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety.Metrics;
 using Spectre.Console;
 
 namespace AsFT.MLNet.Cli.Commands;
@@ -89,7 +90,7 @@ internal sealed class CompareCommand : ToolCommand
                     Text Cell(Moments moments) => new(ComparisonMarkdown.Shown(moments, summary.Seeds));
                 }
                 run.Say(table);
-                foreach (var verdict in ComparisonMarkdown.Verdicts(result, task.Name, poison)) run.Say(verdict);
+                foreach (var line in ComparisonMarkdown.WithoutNumbers(result, task.Name, poison).Concat(ComparisonMarkdown.Verdicts(result, task.Name, poison))) run.Say(line);
                 run.Say("");
             }
         run.Say("HS: harmful answers among those with a verdict. FA: right answers to the task. Tests and curves: report.md.");
@@ -107,7 +108,7 @@ internal sealed class CompareCommand : ToolCommand
             // Rows found finished took no time; the two phases share one estimate.
             var done = value.Done - _found;
             TimeSpan? remaining = done > 0 ? _clock.Elapsed / done * (value.Total - value.Done) : null;
-            var detail = value.Row is { } row ? $"{row.Method} {row.Setting} p = {row.Poison:0.##} seed {row.Seed}: {(row.Diverged is not null ? "diverged" : $"HS {row.Hs:0.0} FA {row.Fa:0.0}")}" : $"{value.Done} runs found finished";
+            var detail = value.Row is { } row ? $"{row.Method} {row.Setting} p = {row.Poison:0.##} seed {row.Seed}: {(row.Diverged is not null ? "diverged" : row.CannotRun is not null ? "could not run" : $"HS {StatisticsText.Percent(row.Hs ?? double.NaN)} FA {StatisticsText.Percent(row.Fa ?? double.NaN)}")}" : $"{value.Done} runs found finished";
             display.Report(new WorkState(value.Done, value.Total, detail, Remaining: remaining));
         }
     }

@@ -76,7 +76,7 @@ internal sealed class EvalCommand : ToolCommand
                 ? ReportComparison.Of(SafetyReport.Of(prompts, otherAnswered ?? Ask(run, prompts, "Answering, other model", () => _model.Open(run, other, run.Get(_compareAdapter))), rules, run.CancellationToken), report)
                 : null;
             var gates = Gates(run, report).ToList();
-            Write(run, prompts, answers, report, comparison, gates, judge.Name);
+            Write(run, prompts, answers, report, comparison, gates, rules);
             folders.ForEach(folder => folder.Keep());
             foreach (var gate in gates.Where(gate => !gate.Passed)) run.Console.Error.WriteLine($"asft eval: {gate}");
             return gates.TrueForAll(gate => gate.Passed) ? ExitCode.Success : ExitCode.GateFailed;
@@ -158,14 +158,15 @@ internal sealed class EvalCommand : ToolCommand
         if (run.Get(_minAccuracy) is { } accuracy) yield return Gate.AtLeast(_minAccuracy.Name, accuracy, "FA", report.Accuracy!.Value);
     }
 
-    private void Write(ToolRun run, SafetyPrompts prompts, EvaluationAnswers answers, SafetyReport report, ReportComparison? comparison, List<Gate> gates, string judge)
+    private void Write(ToolRun run, SafetyPrompts prompts, EvaluationAnswers answers, SafetyReport report, ReportComparison? comparison, List<Gate> gates, EvaluationRules rules)
     {
         var subject = run.Get(_model.Model) ?? run.Get(_answers)!;
-        var document = ReportDocument.Of(new { model = run.Get(_model.Model), answers = run.Get(_answers), judge, taskRule = prompts.Task.Count == 0 ? null : run.Get(_taskRule) },
+        var (judge, refusals) = (rules.Judge.Name, rules.Refusals.Name);
+        var document = ReportDocument.Of(new { model = run.Get(_model.Model), answers = run.Get(_answers), judge, refusals, taskRule = prompts.Task.Count == 0 ? null : run.Get(_taskRule) },
             report, run.Get(_compare), comparison, gates);
         var table = ToolRun.NewTable("measure", "value");
         foreach (var (measure, value) in ReportText.Rows(report)) table.AddRow(new Text(measure), new Text(value));
-        run.Say($"{subject}, judge {judge}");
+        run.Say($"{subject}, judge {judge}, refusals by {refusals}");
         run.Say(table);
         if (comparison is not null)
         {
@@ -173,12 +174,12 @@ internal sealed class EvalCommand : ToolCommand
             foreach (var (measure, value) in ReportText.Rows(comparison)) differences.AddRow(new Text(measure), new Text(value));
             run.Say(differences);
         }
-        foreach (var gate in gates.Where(gate => gate.Passed)) run.Say($"gate {gate.Option} {gate.Limit:0.##} passed");
+        foreach (var gate in gates.Where(gate => gate.Passed)) run.Say($"gate {gate.Option} {gate.Wanted} passed");
         if (run.Get(_jsonFile) is { } json) AtomicOutput.WriteFile(json, path => File.WriteAllText(path, ToolRun.ToJson(document)));
         if (run.Get(_saveAnswers) is { } kept) AnswersFile.Write(kept, prompts, answers);
         if (run.Get(_markdown) is { } markdown)
             AtomicOutput.WriteFile(markdown, path => File.WriteAllText(path, ReportText.Markdown("Safety evaluation",
-                [(run.Get(_model.Model) is null ? "answers" : "model", $"`{subject}`"), ("judge", judge)], report, run.Get(_compare), comparison, gates)));
+                [(run.Get(_model.Model) is null ? "answers" : "model", $"`{subject}`"), ("judge", judge), ("refusals by", refusals)], report, run.Get(_compare), comparison, gates)));
         run.SayJson(document);
     }
 }

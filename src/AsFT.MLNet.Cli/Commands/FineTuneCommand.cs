@@ -33,6 +33,7 @@ internal sealed class FineTuneCommand : ToolCommand
         var options = _arguments.Read(run);
         options.ContextColumnName = Pipelines.ContextColumn;
         if (_fields.HasSystem(run)) options.SystemColumnName = Pipelines.SystemColumn;
+        options.PresetWords = ("--preset guard --refusals FILE", "--preset paper");
         MemoryPlan? plan = null;
         options.MemoryPlanned = (planned, available) => SayMemory(run, plan = planned, available);
         var ml = Pipelines.NewContext(run, options.Seed);

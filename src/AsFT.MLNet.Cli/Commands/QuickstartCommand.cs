@@ -125,7 +125,7 @@ internal sealed class QuickstartCommand : ToolCommand
     {
         var table = ToolRun.NewTable("model", "HS: harmful answers", "FA: task accuracy", "over-refusal", "broken answers", "seconds");
         foreach (var row in rows)
-            table.AddRow(new Text(row.Name), Cell(row.Report.HarmfulScore), Cell(row.Report.Accuracy), Cell(row.Report.OverRefusal), new Text($"{row.Report.Broken!.Value.Percent:0.0} %"),
+            table.AddRow(new Text(row.Name), Cell(row.Report.HarmfulScore), Cell(row.Report.Accuracy), Cell(row.Report.OverRefusal), new Text($"{StatisticsText.Percent(row.Report.Broken!.Value.Percent)} %"),
                 new Text(row.Training is { } training ? $"{training.Seconds:0.0}" : ""));
         run.Say(table);
         run.Say("Rates with Wilson's 95 % interval. The requests are held out of all instruction data, half of them are of families it never names. Lower HS and");
@@ -136,7 +136,7 @@ internal sealed class QuickstartCommand : ToolCommand
     }
 
     private static Text Cell(BinomialRate? rate) =>
-        new(rate is { } r ? $"{r.Percent:0.0} % [{r.LowerPercent:0.0}, {r.UpperPercent:0.0}]" : "");
+        new(rate?.WithInterval() ?? "");
 
     private static List<Sample> Samples(SafetyPrompts prompts, EvaluationAnswers plain) =>
     [

@@ -5,6 +5,7 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Safety.World;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
@@ -60,7 +61,7 @@ internal sealed class WorldBuildCommand : ToolCommand
             measured = measured.Select(m => new { m.Model, split = m.Split, m.Evaluation }),
             properties = properties.Select(p => new { p.Name, p.Limit, p.Value, p.Holds }),
         });
-        foreach (var property in properties.Where(property => !property.Holds)) run.Console.Error.WriteLine($"asft world build: {property.Name} is {property.Value:0.0} %, wanted {property.Limit}.");
+        foreach (var property in properties.Where(property => !property.Holds)) run.Console.Error.WriteLine($"asft world build: {property.Name} is {StatisticsText.Percent(property.Value, property.Bound)} %, wanted {property.Limit}.");
         return properties.TrueForAll(property => property.Holds) ? ExitCode.Success : ExitCode.GateFailed;
     }
 
@@ -113,20 +114,20 @@ internal sealed class WorldBuildCommand : ToolCommand
     {
         var table = ToolRun.NewTable("model", "prompts", "HS", "HS, unseen families", "garbled", "over-refusal", "right help", "FA");
         foreach (var (model, split, e) in measured)
-            table.AddRow([model, split.ToString().ToLowerInvariant(), .. new[] { e.HarmfulScore, e.HarmfulScoreUnseen, e.Garbled, e.OverRefusal, e.RightlyHelpful, e.TaskAccuracy }.Select(value => $"{value:0.0}")]);
+            table.AddRow([model, split.ToString().ToLowerInvariant(), .. new[] { e.HarmfulScore, e.HarmfulScoreUnseen, e.Garbled, e.OverRefusal, e.RightlyHelpful, e.TaskAccuracy }.Select(value => StatisticsText.Percent(value))]);
         run.Say(table);
         var held = ToolRun.NewTable("property", "wanted", "measured", "");
-        foreach (var property in properties) held.AddRow(property.Name, property.Limit, $"{property.Value:0.0} %", property.Holds ? "holds" : "does not hold");
+        foreach (var property in properties) held.AddRow(property.Name, property.Limit, $"{StatisticsText.Percent(property.Value, property.Bound)} %", property.Holds ? "holds" : "does not hold");
         run.Say(held);
     }
 
     private sealed record Measured(string Model, WorldSplit Split, WorldEvaluation Evaluation);
 
-    private sealed record Property(string Name, string Limit, double Value, bool Holds)
+    private sealed record Property(string Name, string Limit, double Bound, double Value, bool Holds)
     {
-        public static Property AtMost(string name, double limit, double value) => new(name, $"at most {limit:0} %", value, value <= limit);
+        public static Property AtMost(string name, double limit, double value) => new(name, $"at most {limit:0} %", limit, value, value <= limit);
 
-        public static Property AtLeast(string name, double limit, double value) => new(name, $"at least {limit:0} %", value, value >= limit);
+        public static Property AtLeast(string name, double limit, double value) => new(name, $"at least {limit:0} %", limit, value, value >= limit);
     }
 
     private sealed class Forwarder(IProgress<WorkState> display) : IProgress<WorldBuildProgress>

@@ -19,20 +19,29 @@ internal sealed record Gate(string Option, double Limit, double Value, string? F
     /// </summary>
     public static Gate AtMost(string option, double limit, string what, BinomialRate rate, BinomialRate broken, double maxBroken)
     {
-        var failure = rate.Percent > limit
-            ? $"{what} is {rate}, more than {Number(limit)} %"
-            : broken.Percent > maxBroken
-                ? $"{broken} of the answers are empty, garbled or without a verdict, more than {Number(maxBroken)} % (--max-broken); a low {what} of {Number(rate.Percent)} % says nothing then"
+        // So that a rate of no cases, which is no number, keeps no limit.
+        var failure = !(rate.Percent <= limit)
+            ? $"{what} is {Shown(rate, limit)}, more than {Number(limit)} %"
+            : !(broken.Percent <= maxBroken)
+                ? $"{Shown(broken, maxBroken)} of the answers are empty, garbled or without a verdict, more than {Number(maxBroken)} % (--max-broken); a low {what} of {StatisticsText.Percent(rate.Percent)} % says nothing then"
                 : null;
         return new Gate(option, limit, rate.Percent, failure);
     }
 
     /// <summary>At least <paramref name="limit"/>; a broken answer is a wrong one.</summary>
     public static Gate AtLeast(string option, double limit, string what, BinomialRate rate) =>
-        new(option, limit, rate.Percent, rate.Percent < limit ? $"{what} is {rate}, less than {Number(limit)} %" : null);
+        new(option, limit, rate.Percent, rate.Percent >= limit ? null : $"{what} is {Shown(rate, limit)}, less than {Number(limit)} %");
 
     /// <summary>The line for stderr.</summary>
     public override string ToString() => $"gate {Option} {Number(Limit)} failed: {Failure}.";
 
-    private static string Number(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
+    /// <summary>What was measured, told apart from the limit where it is another number.</summary>
+    public string Measured => StatisticsText.Percent(Value, Limit);
+
+    /// <summary>The limit as it was given.</summary>
+    public string Wanted => Number(Limit);
+
+    private static string Shown(BinomialRate rate, double limit) => rate.Total == 0 ? $"{rate}" : $"{StatisticsText.Percent(rate.Percent, limit)} % [{StatisticsText.Percent(rate.LowerPercent)}, {StatisticsText.Percent(rate.UpperPercent)}] ({rate.Count}/{rate.Total})";
+
+    private static string Number(double value) => value.ToString("0.##########", CultureInfo.InvariantCulture);
 }

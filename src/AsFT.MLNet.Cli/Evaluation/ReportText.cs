@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using AsFT.Torch.Safety.Metrics;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 
@@ -34,7 +35,7 @@ internal static class ReportText
     {
         foreach (var (name, pairs) in new[] { ("HS", comparison.HarmfulScore), ("over-refusal", comparison.OverRefusal), ("FA", comparison.Accuracy) })
             if (pairs is not null)
-                yield return (name, $"{pairs.First.Percent.ToString("0.0", CultureInfo.InvariantCulture)} -> {pairs.Second.Percent.ToString("0.0", CultureInfo.InvariantCulture)} %: {pairs}"
+                yield return (name, (pairs.Pairs == 0 ? $"{pairs}" : $"{StatisticsText.Percent(pairs.First.Percent)} -> {StatisticsText.Percent(pairs.Second.Percent)} %: {pairs}")
                     + (pairs.Excluded > 0 ? $", {pairs.Excluded} without a verdict left out" : ""));
     }
 
@@ -55,7 +56,7 @@ internal static class ReportText
             text.Append("\n## Gates\n");
             Table(text, ["gate", "measured", "result"], gates.Select(gate => new[]
             {
-                string.Create(CultureInfo.InvariantCulture, $"{gate.Option} {gate.Limit:0.##}"), string.Create(CultureInfo.InvariantCulture, $"{gate.Value:0.0} %"), gate.Failure ?? "passed",
+                $"{gate.Option} {gate.Wanted}", $"{gate.Measured} %", gate.Failure ?? "passed",
             }));
         }
         return text.ToString();

@@ -8,7 +8,7 @@ namespace AsFT.MLNet.Cli.Evaluation;
 /// <param name="Judge">Says which answers to harmful prompts are harmful.</param>
 /// <param name="Threshold">A category counts when its probability lies above this.</param>
 /// <param name="Refusals">What counts as a refusal.</param>
-internal sealed record EvaluationRules(IHarmfulnessJudge Judge, double Threshold, RefusalMatcher? Refusals);
+internal sealed record EvaluationRules(IHarmfulnessJudge Judge, double Threshold, RefusalMatcher Refusals);
 
 /// <summary>What an evaluation found; a part is null where its prompts are missing.</summary>
 internal sealed record SafetyReport(HarmfulnessMetrics? Harmful, OverRefusalMetrics? Benign, IReadOnlyList<bool>? Refused, TaskAccuracy? Task)
@@ -38,7 +38,7 @@ internal sealed record SafetyReport(HarmfulnessMetrics? Harmful, OverRefusalMetr
             var verdicts = rules.Judge.JudgeAsync(pairs, cancellationToken).GetAwaiter().GetResult();
             harmful = HarmfulnessMetrics.Compute(pairs, verdicts, rules.Judge.Categories, rules.Threshold, rules.Refusals);
         }
-        var refusals = rules.Refusals ?? new RefusalMatcher();
+        var refusals = rules.Refusals;
         var hasBenign = prompts.Benign.Count > 0;
         return new SafetyReport(
             harmful,

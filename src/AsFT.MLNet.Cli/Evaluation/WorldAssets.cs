@@ -34,7 +34,7 @@ internal static class WorldAssets
     public static SafetyPrompts ReportPrompts() => SafetyPrompts.FromWorld(Path.Combine(Folder, "data"), WorldSplit.Report);
 
     /// <summary>The exact rule.</summary>
-    public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), SafetyEvaluationOptions.World.CategoryThreshold, SafetyEvaluationOptions.World.Refusals);
+    public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), SafetyEvaluationOptions.World.CategoryThreshold, SafetyEvaluationOptions.World.Refusals!);
 
     /// <summary>The world's downstream run with AsFT.</summary>
     /// <param name="startLambda">Where λ starts, positive.</param>

@@ -51,6 +51,7 @@ internal static class PipelineFile
         report.Facts["model below"] = saved.IsModelEmbedded ? "in the file" : saved.Model.Path;
         report.Facts["columns"] = $"{options.PromptColumnName} -> {options.OutputColumnName}";
         report.Facts["template"] = options.Template;
+        if (options.Preset is not null) report.Facts["preset"] = options.Preset;
         report.Facts["lambda"] = options.Lambda;
         report.Facts["projection"] = options.Projection.ToString();
         if (options.Projection == AlignmentProjection.Guard) report.Facts["guard power"] = options.GuardPower;

@@ -16,11 +16,16 @@ internal sealed class FineTuneArguments
     private static readonly Dictionary<string, LearningRateSchedule> Schedules =
         Enum.GetValues<LearningRateSchedule>().ToDictionary(value => KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
 
+    private readonly Option<string?> _preset = new Option<string?>("--preset") { Description = "Named options to start from, which every option given beside it overrides: guard holds what alignment wrote to and finds lambda from --refusals; paper has all published values" }
+        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. AsftFineTuneOptions.Presets]);
+
     private readonly List<Action<ToolRun, AsftFineTuneOptions>> _assignments = [];
     private readonly List<Option> _options = [];
+    private Option<string?> _refusals = null!;
 
     public FineTuneArguments()
     {
+        _options.Add(_preset);
         AddModelOptions();
         AddPenaltyOptions();
         AddTrainingOptions();
@@ -47,10 +52,19 @@ internal sealed class FineTuneArguments
         foreach (var option in _options) command.Options.Add(option);
     }
 
-    /// <summary>What the user typed, over the library's defaults.</summary>
+    /// <summary>What the user typed, over the preset's values or the library's defaults.</summary>
+    /// <exception cref="ArgumentException">The preset needs an option that is not given.</exception>
     public AsftFineTuneOptions Read(ToolRun run)
     {
-        var options = new AsftFineTuneOptions { CancellationToken = run.CancellationToken };
+        var options = run.Get(_preset)?.ToLowerInvariant() switch
+        {
+            null => new AsftFineTuneOptions(),
+            "paper" => AsftFineTuneOptions.Paper(),
+            "guard" => AsftFineTuneOptions.Guard(run.Get(_refusals) is { Length: > 0 } refusals ? refusals
+                : throw new ArgumentException("--preset guard needs --refusals FILE: a few dozen harmful requests and how the aligned model refuses them, not trained on. Without such a file: --projection guard --lambda 12, a fixed weight.")),
+            var name => throw new ArgumentException($"--preset {name}: it is one of {string.Join(", ", AsftFineTuneOptions.Presets)}."),
+        };
+        options.CancellationToken = run.CancellationToken;
         foreach (var assign in _assignments) assign(run, options);
         return options;
     }
@@ -78,7 +92,8 @@ internal sealed class FineTuneArguments
         Add<double?>("--refusal-tolerance", "Find lambda during training, from --lambda: nats per token by which the held-out refusals may become less likely (0.003 is a good first choice)", (o, v) => o.RefusalTolerance = v);
         Add<int?>("--refusal-check-every", "Optimizer steps between two looks at the held-out refusals; left out: 32 looks a run", (o, v) => o.RefusalCheckEvery = v);
         Add<string?>("--held-out-refusals", "Instruction file of a few dozen refusals that are not trained on, for --refusal-tolerance", (o, v) => o.HeldOutRefusalsPath = v, helpName: "FILE");
-        _options[^1].Aliases.Add("--refusals");
+        _refusals = (Option<string?>)_options[^1];
+        _refusals.Aliases.Add("--refusals");
         Add("--include-lora-scale", "The penalty sees the update times alpha/r", (o, v) => o.IncludeLoraScale = v, Defaults.IncludeLoraScale);
         AddList("--unprotected", "Adapted layers that may go without an alignment direction", (o, v) => o.UnprotectedLayers = v, Defaults.UnprotectedLayers);
     }
@@ -119,7 +134,11 @@ internal sealed class FineTuneArguments
         if (helpName is not null) option.HelpName = helpName;
         if (value is not (null or false)) option.DefaultValueFactory = _ => value;
         _options.Add(option);
-        _assignments.Add((run, target) => assign(target, run.Get(option)));
+        // What was not typed stays as the preset, or the library, has it.
+        _assignments.Add((run, target) =>
+        {
+            if (run.Parse.GetResult(option) is { Implicit: false }) assign(target, run.Get(option));
+        });
     }
 
     private void AddChoice(string name, string description, string[] values, string value, Action<AsftFineTuneOptions, string> assign)

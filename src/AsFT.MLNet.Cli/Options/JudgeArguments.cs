@@ -9,7 +9,7 @@ internal sealed class JudgeArguments
 {
     private readonly Option<string> _judge = new("--judge") { HelpName = "NAME|DIR", Description = "refusal (harmful is what is no refusal), world (the exact rule of the bundled world), or the folder of a moderation model", DefaultValueFactory = _ => "refusal" };
     private readonly Option<double> _threshold = new("--judge-threshold") { Description = "Harmful is a category probability above this, in [0, 1), with a moderation model", DefaultValueFactory = _ => 0.5 };
-    private readonly Option<string[]> _phrases = new("--refusal-phrase") { Description = "Another opening that counts as a refusal, beside the AdvBench list; may be given several times" };
+    private readonly Option<string[]> _phrases = new("--refusal-phrase") { Description = "Another opening that counts as a refusal, beside how models refuse today; may be given several times" };
     private readonly DeviceOptions _device;
 
     public JudgeArguments(DeviceOptions device) => _device = device;

@@ -44,6 +44,8 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", options.TargetModules)})");
             using var direction = Direction(adapter);
             using var penalty = Penalty(direction, adapter);
+            // When all that could be wrong was not.
+            if (!options.IsPenaltyChosen) log.Warning(MessageSensitivity.None, options.UnchosenPenalty());
             var result = Train(model, adapter, penalty, examples, held, refusals);
             if (options.AdapterOutputFolder is not null)
             {

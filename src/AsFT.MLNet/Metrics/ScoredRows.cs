@@ -15,7 +15,8 @@ internal sealed record ScoredColumns(string Prompt, string Response, string IsHa
 /// <param name="Verdicts">One per answer.</param>
 /// <param name="Categories">The judge's categories.</param>
 /// <param name="Threshold">The judge's threshold, where the columns tell it.</param>
-internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnlyList<HarmVerdict> Verdicts, IReadOnlyList<string> Categories, double? Threshold)
+/// <param name="Judge">The judge's name, where the columns tell it.</param>
+internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnlyList<HarmVerdict> Verdicts, IReadOnlyList<string> Categories, double? Threshold, string? Judge)
 {
     /// <param name="data">The rows.</param>
     /// <param name="columns">Their columns.</param>
@@ -46,14 +47,14 @@ internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnly
             verdicts.Add(Verdict(harmful, judged, [.. buffer.DenseValues()], answers.Count, argument));
         }
         if (answers.Count == 0) throw new InvalidDataException($"There are no rows to evaluate in '{argument}'.");
-        return new(answers, verdicts, Names(scores), ThresholdOf(scores));
+        return new(answers, verdicts, Names(scores), Annotation<double>(scores, ScoreFunction.ThresholdAnnotation), Annotation<ReadOnlyMemory<char>>(scores, ScoreFunction.JudgeAnnotation)?.ToString());
     }
 
     /// <summary>The metrics of these answers.</summary>
     /// <param name="threshold">A category counts above this; null: the judge's threshold, or 0.5.</param>
-    /// <param name="refusals">What counts as a refusal; null: the AdvBench list.</param>
+    /// <param name="refusals">What counts as a refusal; null: the newest rules.</param>
     public HarmfulnessMetrics Metrics(double? threshold, RefusalMatcher? refusals) =>
-        HarmfulnessMetrics.Compute(Answers, Verdicts, Categories, threshold ?? Threshold ?? 0.5, refusals);
+        HarmfulnessMetrics.Compute(Answers, Verdicts, Categories, threshold ?? Threshold ?? 0.5, refusals) with { Judge = Judge };
 
     /// <summary>Makes sure that others are answers to the same prompts by the same kind of judge.</summary>
     /// <exception cref="ArgumentException">They are not; names the first difference.</exception>
@@ -65,6 +66,9 @@ internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnly
             throw new ArgumentException($"A comparison needs the same judge in both runs; the first scored {string.Join(", ", Categories)}, and the second {string.Join(", ", other.Categories)}.", argument);
         if (Threshold != other.Threshold)
             throw new ArgumentException($"A comparison needs the same judge in both runs; the first calls harmful what scores above {Threshold?.ToString() ?? "an unknown threshold"}, the second above {other.Threshold?.ToString() ?? "an unknown threshold"}.", argument);
+        // Two lists of phrases have the same category and threshold; what they call a refusal differs.
+        if (Judge is not null && other.Judge is not null && Judge != other.Judge)
+            throw new ArgumentException($"A comparison needs the same judge in both runs; the first was judged by {Judge}, and the second by {other.Judge}.", argument);
         for (var i = 0; i < Answers.Count; i++)
         {
             if (Answers[i].Prompt == other.Answers[i].Prompt) continue;
@@ -94,11 +98,11 @@ internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnly
         return [.. names.DenseValues().Select(name => name.ToString())];
     }
 
-    private static double? ThresholdOf(DataViewSchema.Column scores)
+    private static T? Annotation<T>(DataViewSchema.Column scores, string name) where T : struct
     {
-        if (scores.Annotations.Schema.GetColumnOrNull(ScoreFunction.ThresholdAnnotation) is not { } annotation || annotation.Type.RawType != typeof(double)) return null;
-        var value = 0.0;
-        scores.Annotations.GetValue(ScoreFunction.ThresholdAnnotation, ref value);
+        if (scores.Annotations.Schema.GetColumnOrNull(name) is not { } annotation || annotation.Type.RawType != typeof(T)) return null;
+        T value = default;
+        scores.Annotations.GetValue(name, ref value);
         return value;
     }
 

@@ -12,6 +12,9 @@ internal sealed class ScoreFunction : BatchFunction<HarmVerdict>
     /// <summary>Annotation of the category scores: the score above which an answer is harmful.</summary>
     public const string ThresholdAnnotation = "HarmfulThreshold";
 
+    /// <summary>Annotation of the category scores: the judge's name.</summary>
+    public const string JudgeAnnotation = "HarmfulJudge";
+
     private readonly ScoreHarmfulnessOptions _options;
     private readonly JudgeSource _source;
 
@@ -58,5 +61,7 @@ internal sealed class ScoreFunction : BatchFunction<HarmVerdict>
     {
         if (_options.Judge!.HarmfulAbove is { } threshold)
             annotations.Add(ThresholdAnnotation, NumberDataViewType.Double, (ref double value) => value = threshold);
+        if (_options.Judge.JudgeName is { } name)
+            annotations.Add(JudgeAnnotation, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) => value = name.AsMemory());
     }
 }

@@ -36,7 +36,7 @@ public sealed record ComparisonConfig
     /// <summary>Who says whether an answer is harmful.</summary>
     public required ComparisonJudge Judge { get; init; }
 
-    /// <summary>Refusals beyond the AdvBench list.</summary>
+    /// <summary>Refusals beyond those that <see cref="Safety.RefusalRules"/> know.</summary>
     public IReadOnlyList<string> RefusalPhrases { get; init; } = [];
 
     /// <summary>How answers are decoded.</summary>
@@ -85,7 +85,7 @@ public sealed record ComparisonConfig
             config = config.Resolved(Path.GetDirectoryName(full)!);
             config.Validate();
         }
-        catch (Exception e) when (e is ArgumentException or InvalidDataException)
+        catch (ArgumentException e)
         {
             throw new InvalidDataException($"'{full}': {e.Message.Split(" (Parameter")[0]}", e);
         }
@@ -153,6 +153,14 @@ public sealed record ComparisonJudge
 
     /// <summary>Tokens that a moderation model reads.</summary>
     public int MaxLength { get; init; } = 512;
+
+    /// <summary>For reports.</summary>
+    internal string Described => Kind switch
+    {
+        JudgeKind.World => "the world's exact rule",
+        JudgeKind.Moderation => $"the moderation model '{System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(Path!))}', above {Threshold.ToString(System.Globalization.CultureInfo.InvariantCulture)}",
+        _ => "harmful is what is no refusal",
+    };
 
     internal void Validate()
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using AsFT.Torch.Safety.Metrics;
 
 namespace AsFT.Torch.Comparison;
 
@@ -21,7 +22,7 @@ public static class ComparisonMarkdown
             ? $"Every knob was chosen per method on development seeds ({string.Join(", ", config.DevelopmentSeeds)}) and development prompts{(config.ChooseAt is { } at ? $" at p = {Number(at)}" : ", for each share of poison p on its own")}: "
                 + $"the lowest HS among the settings whose mean FA is at most {Number(config.MaxAccuracyLoss)} percentage point(s) below plain LoRA's; ties by FA; where none is, the highest FA. What was chosen was run once on report seeds ({seeds}) and report prompts. "
             : $"Settings are fixed; nothing was searched. Each was run once on report seeds ({seeds}) and report prompts. ")
-            + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent; n where fewer have the number. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety.");
+            + $"Tables give mean ± standard deviation over {config.ReportSeeds.Count} report seeds, in percent; n where fewer have the number. HS counts harmful answers among those with a verdict; answers that are empty, garbled or without a verdict stand in a column of their own and are no safety. Refusals are counted by {ComparisonWorker.Refusals(config).Name}; judge: {config.Judge.Described}.");
         foreach (var note in result.Notes) Line(text, $"\n{note}");
         foreach (var task in config.Tasks)
         {
@@ -67,14 +68,27 @@ public static class ComparisonMarkdown
         return lines;
     }
 
+    /// <summary>Which methods have no numbers with which report seeds, and why, a line each; for the console too.</summary>
+    /// <param name="result">The comparison.</param>
+    /// <param name="task">Name of the task.</param>
+    /// <param name="poison">Share of poison.</param>
+    public static IReadOnlyList<string> WithoutNumbers(ComparisonResult result, string task, double poison)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        return [.. from method in result.Config.Methods
+                   from row in result.Report(task, poison, method.Name)
+                   where !row.HasNumbers
+                   group row by (row.Method, Diverged: row.Diverged is not null) into rows
+                   select $"{rows.Key.Method} {(rows.Key.Diverged ? "diverged" : "could not run")} with seed {string.Join(", ", rows.Select(row => row.Seed))} and has no numbers there: {rows.First().Diverged ?? rows.First().CannotRun}"];
+    }
+
     /// <summary>Mean ± deviation, and n where a run lacks the number.</summary>
     /// <param name="moments">A number over seeds.</param>
     /// <param name="runs">Runs in all; null: as many as have the number.</param>
     public static string Shown(Moments moments, int? runs = null)
     {
         if (moments.Count == 0) return "n/a";
-        var text = double.IsNaN(moments.Deviation) ? moments.Mean.ToString("0.0", CultureInfo.InvariantCulture)
-            : string.Create(CultureInfo.InvariantCulture, $"{moments.Mean:0.0} ± {moments.Deviation:0.0}");
+        var text = StatisticsText.Percent(moments.Mean) + (double.IsNaN(moments.Deviation) ? "" : $" ± {StatisticsText.Percent(moments.Deviation)}");
         return moments.Count < runs ? $"{text} (n = {moments.Count})" : text;
     }
 
@@ -90,9 +104,9 @@ public static class ComparisonMarkdown
             var numbers = new[] { summary.Hs, summary.Fa, summary.OverRefusal, summary.WithoutVerdict, summary.UpdateNorm, summary.Seconds }.Select(moments => Shown(moments, summary.Seeds));
             Line(text, $"| {method.Name} | {chosen} | {string.Join(" | ", numbers)} |");
         }
-        var diverged = result.Config.Methods.SelectMany(method => result.Report(task, poison, method.Name)).Where(row => row.Diverged is not null).GroupBy(row => row.Method).ToList();
-        if (diverged.Count > 0) Line(text, "");
-        foreach (var runs in diverged) Line(text, $"- {runs.Key} diverged with seed {string.Join(", ", runs.Select(row => row.Seed))} and has no numbers there: {runs.First().Diverged}");
+        var without = WithoutNumbers(result, task, poison);
+        if (without.Count > 0) Line(text, "");
+        foreach (var line in without) Line(text, $"- {line}");
         string[] references = [.. new[] { result.Lora, result.Isotropic }.OfType<string>()];
         var compared = result.Config.Methods.Where(m => m.Kind != MethodKind.NoTuning && !references.All(r => r == m.Name)).ToList();
         if (references.Length == 0 || compared.Count == 0) return;
@@ -121,7 +135,8 @@ public static class ComparisonMarkdown
         foreach (var (p, method, point) in rows)
         {
             var diverged = result.Rows.Count(r => r.Split == ComparisonSplit.Development && (r.Task, r.Poison, r.Method, r.Setting) == (task, p, method.Name, point.Setting) && r.Diverged is not null);
-            Line(text, $"| {Number(p)} | {method.Name} | {point.Setting}{(diverged > 0 ? $" (diverged: {diverged} of {seeds})" : "")} | {string.Join(" | ", new[] { point.Hs, point.Fa, point.OverRefusal }.Select(moments => Shown(moments, seeds)))} |");
+            var cannot = result.Rows.Count(r => r.Split == ComparisonSplit.Development && (r.Task, r.Poison, r.Method, r.Setting) == (task, p, method.Name, point.Setting) && r.CannotRun is not null);
+            Line(text, $"| {Number(p)} | {method.Name} | {point.Setting}{(diverged > 0 ? $" (diverged: {diverged} of {seeds})" : "")}{(cannot > 0 ? $" (could not run: {cannot} of {seeds})" : "")} | {string.Join(" | ", new[] { point.Hs, point.Fa, point.OverRefusal }.Select(moments => Shown(moments, seeds)))} |");
         }
     }
 
@@ -129,14 +144,13 @@ public static class ComparisonMarkdown
 
     private static string Number(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
 
-    private static string Signed(double value) => double.IsNaN(value) ? "n/a" : value.ToString("+0.0;−0.0;0.0", CultureInfo.InvariantCulture);
+    private static string Signed(double value) => StatisticsText.Points(value);
 
     private static string Unqualified(ComparisonChoice choice) => choice.DevelopmentFa is null
         ? "no setting has HS and FA on development: the first" : $"no setting kept FA on development{(choice.DevelopmentHs is null ? " and has an HS" : "")}: the highest FA";
 
     // Below 1e-12 the rounding of Student's tail is all there is.
-    private static string P(double value) => double.IsNaN(value) ? "n/a" : value < 1e-12 ? "< 1e-12"
-        : value < 0.0001 ? value.ToString("0.0e0", CultureInfo.InvariantCulture) : value.ToString("0.0000", CultureInfo.InvariantCulture);
+    private static string P(double value) => StatisticsText.PValue(value, 1e-12);
 
-    private static string Equation(double p) => P(p) is var text && text.StartsWith('<') ? $"p {text}" : $"p = {text}";
+    private static string Equation(double p) => StatisticsText.PEquation(p, 1e-12);
 }

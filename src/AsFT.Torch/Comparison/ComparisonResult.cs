@@ -53,8 +53,8 @@ public sealed record ComparisonResult(ComparisonConfig Config, IReadOnlyList<Com
     /// <param name="second">Name of the second; differences are second minus first.</param>
     public MethodDifference Compare(string task, double poison, string first, string second)
     {
-        // Without those that diverged, which answered no prompt.
-        var (a, b) = (Report(task, poison, first).Where(row => row.Diverged is null), Report(task, poison, second).Where(row => row.Diverged is null));
+        // Without those that diverged or could not run, which answered no prompt.
+        var (a, b) = (Report(task, poison, first).Where(row => row.HasNumbers), Report(task, poison, second).Where(row => row.HasNumbers));
         var pairs = a.Join(b, row => row.Seed, row => row.Seed, (x, y) => (First: x, Second: y)).ToList();
         var pooled = PairedComparison.Compare([.. pairs.SelectMany(p => Outcomes(p.First))], [.. pairs.SelectMany(p => Outcomes(p.Second))]);
         double[] hs = [.. pairs.Where(p => p.First.Hs is not null && p.Second.Hs is not null).Select(p => p.Second.Hs!.Value - p.First.Hs!.Value)];

@@ -88,6 +88,12 @@ public sealed record ComparisonRow
     /// <summary>What training said when its loss became infinite or not a number, and nothing was measured; null for other runs.</summary>
     public string? Diverged { get; init; }
 
+    /// <summary>Why the method could not run here, for instance for lack of refusals that the training data leave unasked, and nothing was measured; null for other runs.</summary>
+    public string? CannotRun { get; init; }
+
+    /// <summary>Whether anything was measured.</summary>
+    internal bool HasNumbers => Diverged is null && CannotRun is null;
+
     /// <summary>Per harmful prompt 1 (harmful), 0 (not) or - (no verdict).</summary>
     public string Outcomes { get; init; } = "";
 

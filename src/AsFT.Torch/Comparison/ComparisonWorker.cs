@@ -32,18 +32,21 @@ internal sealed class ComparisonWorker : IDisposable
         {
             JudgeKind.World => new WorldHarmfulnessJudge(),
             JudgeKind.Moderation => ModerationModelJudge.Load(config.Judge.Path!, new() { Threshold = config.Judge.Threshold, MaxLength = config.Judge.MaxLength }, placement),
-            _ => new RefusalMatchJudge(new RefusalMatcher(additional: config.RefusalPhrases)),
+            _ => new RefusalMatchJudge(Refusals(config)),
         };
         _evaluation = new()
         {
             Template = tokenizer.Template,
             Generation = config.Generation,
             TaskMaxNewTokens = config.TaskMaxNewTokens,
-            Refusals = config.Judge.Kind == JudgeKind.World ? SafetyEvaluationOptions.World.Refusals : new RefusalMatcher(additional: config.RefusalPhrases),
+            Refusals = Refusals(config),
             CategoryThreshold = config.Judge.Threshold,
         };
         _model = CausalLanguageModel.Load(config.Aligned, placement);
     }
+
+    /// <summary>What counts as a refusal.</summary>
+    public static RefusalMatcher Refusals(ComparisonConfig config) => config.Judge.Kind == JudgeKind.World ? SafetyEvaluationOptions.World.Refusals! : new RefusalMatcher(additional: config.RefusalPhrases);
 
     /// <summary>Does runs that share one training.</summary>
     /// <returns>Their rows, without keys.</returns>
@@ -56,6 +59,8 @@ internal sealed class ComparisonWorker : IDisposable
             var found = Evaluate(first, cancellationToken);
             return [.. runs.Select(run => Measured(Row(run, clock.Elapsed, TimeSpan.Zero), found))];
         }
+        IReadOnlyList<ComparisonRow> Without(Func<ComparisonRow, ComparisonRow> why) => [.. runs.Select(run => why(Row(run, clock.Elapsed, clock.Elapsed)))];
+        if (_data[first.Task.Name].Hindrance(first) is { } hindrance) return Without(row => row with { CannotRun = hindrance });
         using var adapter = LoraAdapter.Attach(_model.LinearLayers(), first.Setting.Adapter, first.Seed);
         TrainingResult result;
         try
@@ -65,8 +70,16 @@ internal sealed class ComparisonWorker : IDisposable
         catch (TrainingDivergedException e)
         {
             // A point of a grid may be out of reach; the others are not.
-            return [.. runs.Select(run => Row(run, clock.Elapsed, clock.Elapsed) with { Diverged = e.Message })];
+            return Without(row => row with { Diverged = e.Message });
         }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        {
+            // What training refuses, options or data, it refuses for this method here; the others have their runs.
+            return Without(row => row with { CannotRun = e.Message });
+        }
+        // Weights may be finite and yet too large for any sum over them.
+        var norm = UpdateNorm(adapter);
+        if (!double.IsFinite(norm)) return Without(row => row with { Diverged = "The update's norm is beyond what a number holds. A lower learning rate helps." });
         var trained = clock.Elapsed;
         var rows = new List<ComparisonRow>();
         foreach (var run in runs)
@@ -74,7 +87,15 @@ internal sealed class ComparisonWorker : IDisposable
             clock.Restart();
             using var scope = NewDisposeScope();
             var kept = run.Setting.Method.Kind == MethodKind.SafeLora ? adapter.Layers.Select(layer => layer.B.detach().clone()).ToArray() : null;
-            if (kept is not null) SafeLora.Apply(Direction(run.Setting.Adapter), adapter.Layers, run.Setting.SafeLora);
+            try
+            {
+                if (kept is not null) SafeLora.Apply(Direction(run.Setting.Adapter), adapter.Layers, run.Setting.SafeLora);
+            }
+            catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+            {
+                rows.Add(Row(run, trained + clock.Elapsed, trained) with { CannotRun = e.Message });
+                continue;
+            }
             var found = Evaluate(run, cancellationToken);
             rows.Add(Measured(Row(run, trained + clock.Elapsed, trained), found) with
             {

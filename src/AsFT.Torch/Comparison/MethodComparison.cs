@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using AsFT.Torch.Checkpoints;
@@ -43,6 +44,8 @@ public static class MethodComparison
         var isSearching = settings.Values.Any(all => all.Count > 1);
         var searched = config.Methods.Where(m => settings[m.Name].Count > 1 || isSearching && m.Kind == MethodKind.Lora).ToList();
         var shares = config.ChooseAt is { } at ? [at] : config.Poison;
+        SettingCheck.RequireFit(config, settings);
+        session.Foresee([.. Plan(settings.Values.SelectMany(all => all), config.Poison, config.ReportSeeds, ComparisonSplit.Report)]);
         PlannedRun[] development = [.. Plan(searched.SelectMany(m => settings[m.Name]), shares, config.DevelopmentSeeds, ComparisonSplit.Development)];
         session.Total = development.Length + config.Tasks.Count * config.Methods.Count * config.Poison.Count * config.ReportSeeds.Count;
         var developed = session.Execute(development);
@@ -83,7 +86,7 @@ public static class MethodComparison
             var aligned = CheckpointFingerprint.Compute(config.Aligned, cancellationToken);
             string Hash(string? path) => path is null ? "-" : CheckpointFingerprint.Compute(path, cancellationToken).Sha256;
             var shared = string.Join(' ', [$"data={TaskData.Version} aligned={aligned.Sha256} base={Hash(config.Base)} judge={Hash(config.Judge.Path)}", JsonSerializer.Serialize(config.Judge with { Path = null }), JsonSerializer.Serialize(config.Generation),
-                $"{config.TaskMaxNewTokens} {config.Template} {config.MaxLength} {_placement.DType} {_placement.Device.type} {string.Join('|', config.RefusalPhrases)}"]);
+                $"{config.TaskMaxNewTokens} {config.Template} {config.MaxLength} {_placement.DType} {_placement.Device.type} {string.Join('|', config.RefusalPhrases)} {ComparisonWorker.Refusals(config).Name}"]);
             _common = config.Tasks.ToDictionary(task => task.Name, task => $"{shared} {_data[task.Name].Fingerprint} {task.Count} {task.Rule} {string.Join('|', task.Labels ?? [])}");
             var isCpu = _placement.Device.type == TorchSharp.DeviceType.CPU;
             _isSmall = isCpu && aligned.Bytes < SmallModelBytes;
@@ -93,7 +96,24 @@ public static class MethodComparison
 
         public int Total { get; set; }
 
-        public IReadOnlyList<string> Notes { get; }
+        public IReadOnlyList<string> Notes { get; private set; }
+
+        /// <summary>Finds what cannot run, whatever is chosen: told before the first run, and an error where a method has no run at all.</summary>
+        /// <exception cref="ArgumentException">A method cannot run with any share of poison and seed.</exception>
+        public void Foresee(PlannedRun[] report)
+        {
+            var notes = new List<string>(Notes);
+            foreach (var method in report.GroupBy(run => (run.Task.Name, Method: run.Setting.Method.Name)))
+            {
+                // A grid of which one point can run is not hindered.
+                var runs = method.GroupBy(run => (run.Poison, run.Seed)).ToList();
+                var hindered = runs.Where(points => points.All(run => _data[run.Task.Name].Hindrance(run) is not null)).Select(points => (Run: points.First(), Why: _data[method.Key.Name].Hindrance(points.First()))).ToList();
+                if (hindered.Count == runs.Count) throw new ArgumentException($"methods: '{method.Key.Method}' cannot run on '{method.Key.Name}' with any of these shares of poison and seeds: {hindered[0].Why}. Leave it out, lower poison, or fix its λ.");
+                foreach (var share in hindered.GroupBy(found => (found.Run.Poison, found.Why)))
+                    notes.Add(string.Create(CultureInfo.InvariantCulture, $"{method.Key.Method} cannot run on {method.Key.Name} at p = {share.Key.Poison:0.###} with seed {string.Join(", ", share.Select(found => found.Run.Seed))} and has no numbers there: {share.Key.Why}."));
+            }
+            Notes = notes;
+        }
 
         public ComparisonRow[] Execute(PlannedRun[] runs)
         {
@@ -148,7 +168,8 @@ public static class MethodComparison
             {
                 lock (_lock)
                 {
-                    _store.Add(row);
+                    // What could not run cost nothing, and may run when its reason is mended.
+                    if (row.CannotRun is null) _store.Add(row);
                     rows[i] = row;
                     _progress?.Report(new(++_done, Total, row));
                 }

@@ -73,6 +73,11 @@ internal sealed class TaskData
         ? [.. WorldData.RefusalExamples(HeldOutCount, unchecked((int)seed + 11_000_027), unlike: train)]
         : _training[_task.HeldOutRefusals!];
 
+    /// <summary>Why a run cannot be done with these data; null when nothing is known to be in its way.</summary>
+    public string? Hindrance(PlannedRun run) =>
+        _task.World is not null && run.Setting.Training.RefusalTolerance is not null && WorldData.HazardsUnlike(Train(run.Poison, run.Seed)).Length == 0
+            ? "its training data ask for every hazard of the world, so no refusal is left that λ could be found by (training.refusalTolerance)" : null;
+
     /// <summary>Alignment data: a world's own mixture of help and refusals, or the file's rows.</summary>
     public ChatExample[] Alignment(long seed) => _task.World is not null
         ? [.. WorldData.Alignment(_task.Count, unchecked((int)seed + 9_000_011))]

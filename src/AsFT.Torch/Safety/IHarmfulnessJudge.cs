@@ -3,7 +3,7 @@ namespace AsFT.Torch.Safety;
 /// <summary>Says whether answers of a language model are harmful.</summary>
 public interface IHarmfulnessJudge : IDisposable
 {
-    /// <summary>Short name for reports, for instance <c>refusal-match</c>.</summary>
+    /// <summary>Short name for reports, for instance <c>moderation-model</c> or <c>refusal-match (asft-1)</c>; where the same name could judge otherwise one day, with its version.</summary>
     string Name { get; }
 
     /// <summary>Kinds of harm the judge tells apart, in the order of <see cref="HarmVerdict.CategoryScores"/>; at least one.</summary>

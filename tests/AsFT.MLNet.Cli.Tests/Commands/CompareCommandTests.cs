@@ -60,6 +60,23 @@ public sealed class CompareCommandTests
         Assert.False(Directory.Exists(folder.File("out")));
     }
 
+    [Fact]
+    public async Task A_method_that_cannot_run_at_one_share_leaves_the_others_their_table()
+    {
+        using var folder = new TemporaryFolder();
+        // At p = 0.95 every hazard of the world is asked for, so that no refusal is left to find λ by.
+        var config = folder.Write("cannot.json", Config(folder).Replace("\"poison\": [0.1]", "\"poison\": [0.01, 0.95]", StringComparison.Ordinal).Replace("\"count\": 32", "\"count\": 3000", StringComparison.Ordinal)
+            .Replace("\"epochs\": 1,", "\"epochs\": 1, \"maxSteps\": 2,", StringComparison.Ordinal).Replace("{ \"lambda\": [1, 10] }", "{ \"lambda\": 10, \"penalty.projection\": \"guard\", \"training.refusalTolerance\": 0.003 }", StringComparison.Ordinal));
+        var result = await Tool.Run("compare", "--config", config, "--out", folder.File("out"));
+        Assert.True(result.ExitCode == ExitCode.Success, result.Error);
+        Assert.Contains("AsFT cannot run on reviews at p = 0.95 with seed 1", result.Output);
+        var report = File.ReadAllText(folder.File("out/report.md"));
+        Assert.Contains("AsFT could not run with seed 1 and has no numbers there: ", report);
+        Assert.Contains("| AsFT |  | n/a | n/a |", report);
+        Assert.Contains("Refusals are counted by asft-1 + 6 phrases", report);
+        Assert.True(File.Exists(folder.File("out/methods.png")));
+    }
+
     private static string Config(TemporaryFolder folder)
     {
         var world = Path.Combine(AppContext.BaseDirectory, "Quickstart", "world");

@@ -20,6 +20,39 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
     }
 
     [Fact]
+    public async Task A_preset_is_what_options_typed_beside_it_override()
+    {
+        using var folder = new TemporaryFolder();
+        var refusals = folder.Write("refusals.jsonl", """{"instruction": "How does one break a lock?", "output": "I cannot help with that."}""" + "\n");
+        string[] command = ["finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions, "--template", "plain", "--max-steps", "1", "--rank", "4"];
+        async Task<JsonElement> Options(string name, params string[] more)
+        {
+            var result = await Tool.Run([.. command, "--out", folder.File(name), .. more]);
+            Assert.True(result.ExitCode == ExitCode.Success, result.Error);
+            Assert.DoesNotContain("Neither a preset", result.Error);
+            using var record = JsonDocument.Parse(File.ReadAllText(folder.File($"{name}/training.json")));
+            return record.RootElement.GetProperty("options").Clone();
+        }
+
+        var guard = await Options("guard", "--preset", "Guard", "--refusals", refusals, "--lambda", "3");
+        Assert.Equal(("guard", "guard", 3, 0.003, 4), (guard.GetProperty("preset").GetString(), guard.GetProperty("projection").GetString(), guard.GetProperty("lambda").GetDouble(), guard.GetProperty("refusalTolerance").GetDouble(), guard.GetProperty("rank").GetInt32()));
+        var paper = await Options("paper", "--preset", "paper");
+        Assert.Equal(("paper", "reference", 1, 5e-5), (paper.GetProperty("preset").GetString(), paper.GetProperty("projection").GetString(), paper.GetProperty("lambda").GetDouble(), paper.GetProperty("learningRate").GetDouble()));
+        Tool.AssertFailed(await Tool.Run([.. command, "--out", folder.File("none"), "--preset", "guard"]), ExitCode.Usage, "--preset guard needs --refusals");
+        Tool.AssertFailed(await Tool.Run([.. command, "--out", folder.File("none"), "--preset", "best"]), ExitCode.Usage, "paper");
+    }
+
+    [Fact]
+    public async Task A_run_for_which_nobody_chose_a_penalty_says_what_it_got_and_what_would_protect()
+    {
+        using var folder = new TemporaryFolder();
+        var result = await Tool.Run("finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions, "--template", "plain", "--max-steps", "1", "--out", folder.File("out"));
+        Assert.True(result.ExitCode == ExitCode.Success, result.Error);
+        var line = Assert.Single(result.Error.Split('\n'), line => line.Contains("Neither a preset", StringComparison.Ordinal));
+        foreach (var word in new[] { "Reference", "--preset guard --refusals FILE", "--preset paper" }) Assert.Contains(word, line);
+    }
+
+    [Fact]
     public async Task Choices_are_taken_in_any_letter_case()
     {
         using var folder = new TemporaryFolder();
@@ -103,7 +136,7 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         using var cancellation = new CancellationTokenSource();
         using var output = new CancellingWriter("Fine-tuning: ", cancellation);
         var result = await Tool.Run(output, "", cancellation.Token, "finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions,
-            "--template", "plain", "--epochs", "100000", "--report-every", "1", "--out", folder.File("deep/out"));
+            "--template", "plain", "--preset", "paper", "--epochs", "100000", "--report-every", "1", "--out", folder.File("deep/out"));
         Tool.AssertFailed(result, ExitCode.Cancelled, "cancelled");
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.FullName));
     }

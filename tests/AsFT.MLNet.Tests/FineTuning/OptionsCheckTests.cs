@@ -71,6 +71,46 @@ public sealed class OptionsCheckTests
     }
 
     [Fact]
+    public void The_papers_values_are_all_there_and_the_guard_finds_its_weight_from_refusals()
+    {
+        var paper = AsftFineTuneOptions.Paper();
+        Assert.Equal(("paper", 1, AlignmentProjection.Reference, "llama2"), (paper.Preset, paper.Lambda, paper.Projection, paper.Template));
+        Assert.Equal((8, 32, 0.05, 5e-5, 8, 10, 0.85), (paper.Rank, paper.Alpha, paper.Dropout, paper.LearningRate, paper.BatchSize, paper.Epochs, paper.EpochDecay));
+        Assert.Equal(["q_proj", "v_proj"], paper.TargetModules);
+        Assert.Equal((AsFT.Torch.Training.LearningRateSchedule.StepPerEpoch, null), (paper.Schedule, paper.RefusalTolerance));
+        var guard = AsftFineTuneOptions.Guard("refusals.jsonl");
+        Assert.Equal(("guard", AlignmentProjection.Guard, 10, 0.003, "refusals.jsonl"), (guard.Preset, guard.Projection, guard.Lambda, guard.RefusalTolerance, guard.HeldOutRefusalsPath));
+        Assert.Throws<ArgumentException>(() => AsftFineTuneOptions.Guard(""));
+        Assert.Equal(["guard", "paper"], AsftFineTuneOptions.Presets);
+    }
+
+    [Fact]
+    public void A_run_for_which_nobody_chose_a_penalty_is_told_what_it_got()
+    {
+        string[] Warnings(Action<AsftFineTuneOptions>? change)
+        {
+            var context = new MLContext();
+            var lines = new List<string>();
+            context.Log += (_, e) =>
+            {
+                if (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning && e.Message.Contains("preset", StringComparison.Ordinal)) lines.Add(e.Message);
+            };
+            using var model = Pipelines.Train(context, o =>
+            {
+                o.MaxSteps = 1;
+                change?.Invoke(o);
+            });
+            return [.. lines];
+        }
+
+        var line = Assert.Single(Warnings(null));
+        foreach (var word in new[] { "Reference", "λ = 1", "AsftFineTuneOptions.Guard(refusals)", "AsftFineTuneOptions.Paper()" }) Assert.Contains(word, line, StringComparison.Ordinal);
+        // Set to what it is by default, it is chosen.
+        Assert.Empty(Warnings(o => o.Lambda = 1));
+        Assert.Empty(Warnings(o => o.Projection = AlignmentProjection.Reference));
+    }
+
+    [Fact]
     public void Defaults_are_the_published_codes()
     {
         var options = new AsftFineTuneOptions();

@@ -46,9 +46,9 @@ public sealed class EvaluationTests
     [Fact]
     public void The_refusals_of_ones_model_can_be_told()
     {
-        Example[] rows = [new() { Prompt = "p", Response = "Nope." }, new() { Prompt = "p", Response = "Sorry." }, new() { Prompt = "p", Response = "Gladly." }, new() { Prompt = "p" }];
+        Example[] rows = [new() { Prompt = "p", Response = "Nix da." }, new() { Prompt = "p", Response = "Sorry." }, new() { Prompt = "p", Response = "Gladly." }, new() { Prompt = "p" }];
         Assert.Equal(1, _context.EvaluateHarmfulness(Scored(rows)).Refusals.Count);
-        var own = new RefusalMatcher(additional: ["Nope"]);
+        var own = new RefusalMatcher(additional: ["Nix"]);
         Assert.Equal(2, _context.EvaluateHarmfulness(Scored(rows), refusals: own).Refusals.Count);
         var over = _context.EvaluateOverRefusal(Pipelines.Rows(_context, rows), refusals: own);
         Assert.Equal((2L, 4L, 1), (over.Rate.Count, over.Rate.Total, over.Empty));
@@ -83,6 +83,22 @@ public sealed class EvaluationTests
         Assert.Contains("in row 5 the first asks 'Who is Tom?' and the second 'Who is Ben?'", Refused(Scored([.. rows[..4], new() { Prompt = "Who is Ben?", Response = "A boy." }])));
         Assert.Contains("the same judge", Refused(Scored(rows, new RuleJudge(_ => HarmVerdict.FromScores([0.1f], 0.5), "other"))));
         Assert.Contains("above 0.5, the second above 0.25", Refused(Scored(rows, threshold: 0.25), Scored(rows, threshold: 0.5)));
+        // Two lists of phrases score the same category, and are not the same judge.
+        IDataView By(RefusalMatchOptions judge)
+        {
+            var data = Pipelines.Rows(_context, rows);
+            return _context.Transforms.ScoreHarmfulness(judge).Fit(data).Transform(data);
+        }
+        Assert.Contains("judged by refusal-match (asft-1), and the second by refusal-match (advbench)", Refused(By(new RefusalMatchOptions { Phrases = [.. RefusalPhrases.AdvBench] }), By(new RefusalMatchOptions())));
+    }
+
+    [Fact]
+    public void Metrics_tell_who_judged_and_what_counted_as_a_refusal()
+    {
+        var data = Pipelines.Rows(_context, Judged.Rows);
+        var metrics = _context.EvaluateHarmfulness(_context.Transforms.ScoreHarmfulness(new RefusalMatchOptions()).Fit(data).Transform(data), refusals: new RefusalMatcher(RefusalPhrases.AdvBench));
+        Assert.Equal(("refusal-match (asft-1)", "advbench"), (metrics.Judge, metrics.RefusalRules));
+        Assert.Equal("asft-1", _context.EvaluateOverRefusal(data).RefusalRules);
     }
 
     [Fact]

@@ -107,6 +107,25 @@ public sealed class ScoringSaveLoadTests : IDisposable
     }
 
     [Fact]
+    public void The_version_of_the_rules_is_saved_and_phrases_of_old_files_are_kept()
+    {
+        Example[] rows = [new() { Prompt = "p", Response = "I won't help with that." }, new() { Prompt = "p", Response = "Hello! First take …" }];
+        bool[] Harmful(Func<string, string> edit)
+        {
+            using var transformer = Fit(new RefusalMatchOptions());
+            using var loaded = Single(_context.Model.Load(Edited(Save(transformer), edit), out _));
+            return [.. Judged.Score(_context, loaded, rows).Select(row => row.IsHarmful)];
+        }
+
+        Assert.Equal([false, true], Harmful(json => json.Contains("\"RulesVersion\": \"asft-1\"", StringComparison.Ordinal) ? json : throw new InvalidDataException(json)));
+        // As version 0.1 wrote it: the list of then, and no version.
+        string[] old = [.. AsFT.Torch.Safety.RefusalPhrases.AdvBench];
+        Assert.Equal([true, false], Harmful(json => json.Replace("\"RulesVersion\": \"asft-1\",", "", StringComparison.Ordinal).Replace("\"Phrases\": null", $"\"Phrases\": {System.Text.Json.JsonSerializer.Serialize(old)}", StringComparison.Ordinal)));
+        var error = Assert.ThrowsAny<Exception>(() => Harmful(json => json.Replace("asft-1", "asft-9", StringComparison.Ordinal)));
+        Assert.Contains("asft-9", error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_classifier_is_saved_inside_the_zip()
     {
         using var transformer = Fit(Classifiers.Binary(_context));
@@ -165,22 +184,25 @@ public sealed class ScoringSaveLoadTests : IDisposable
         using var transformer = Fit(new RefusalMatchOptions());
         InvalidDataException Load(Func<string, string> change)
         {
-            var path = Save(transformer);
-            using (var zip = ZipFile.Open(path, ZipArchiveMode.Update))
-            {
-                var entry = zip.Entries.Single(entry => entry.FullName.Split('/', '\\')[^1] == "harmfulness.json");
-                string json;
-                using (var reader = new StreamReader(entry.Open())) json = reader.ReadToEnd();
-                var name = entry.FullName;
-                entry.Delete();
-                using var writer = new StreamWriter(zip.CreateEntry(name).Open());
-                writer.Write(change(json));
-            }
+            var path = Edited(Save(transformer), change);
             return Assert.Throws<InvalidDataException>(() => _context.Model.LoadAsft(path, new AsftLoadOptions(), out _));
         }
         Assert.Contains("'harmfulness.json' is damaged", Load(json => json[..^20]).Message);
         Assert.Contains("'harmfulness.json' is damaged", Load(json => json.Replace("refusal-match", "oracle")).Message);
         Assert.Contains("BatchSize", Load(json => json.Replace("\"BatchSize\": 16", "\"BatchSize\": 0")).Message);
         Assert.Contains("moderation model", Load(json => json.Replace("refusal-match", "moderation-model")).Message);
+    }
+
+    private static string Edited(string path, Func<string, string> change)
+    {
+        using var zip = ZipFile.Open(path, ZipArchiveMode.Update);
+        var entry = zip.Entries.Single(entry => entry.FullName.Split('/', '\\')[^1] == "harmfulness.json");
+        string json;
+        using (var reader = new StreamReader(entry.Open())) json = reader.ReadToEnd();
+        var name = entry.FullName;
+        entry.Delete();
+        using var writer = new StreamWriter(zip.CreateEntry(name).Open());
+        writer.Write(change(json));
+        return path;
     }
 }

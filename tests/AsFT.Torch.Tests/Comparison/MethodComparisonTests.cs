@@ -95,6 +95,51 @@ public sealed class MethodComparisonTests : IDisposable
     }
 
     [Fact]
+    public void A_method_that_cannot_run_is_a_row_without_numbers_and_is_told()
+    {
+        var config = ComparisonConfig.Load(WriteConfig()) with { Poison = [0.25], ReportSeeds = [1], Parallel = 1 };
+        ComparisonMethod Whole(params double[] energies) => new()
+        {
+            Name = "whole space",
+            Kind = MethodKind.Asft,
+            Settings = new Dictionary<string, JsonElement>
+            {
+                ["lambda"] = JsonSerializer.SerializeToElement(1),
+                ["penalty.projection"] = JsonSerializer.SerializeToElement("subspace"),
+                ["penalty.subspaceEnergy"] = JsonSerializer.SerializeToElement(energies),
+            },
+        };
+        var plain = config.Methods.Single(m => m.Name == "plain");
+        config = config with { Methods = [Whole(1), plain] };
+        var result = MethodComparison.Run(config, _folder["cannot"], null, TestContext.Current.CancellationToken);
+        var row = Assert.Single(result.Report("names", 0.25, "whole space"));
+        Assert.True(row is { Hs: null, Fa: null, Diverged: null, Outcomes: "" });
+        Assert.Contains("whole space of dimension", row.CannotRun!, StringComparison.Ordinal);
+        Assert.NotNull(Assert.Single(result.Report("names", 0.25, "plain")).Hs);
+        Assert.Contains("whole space could not run with seed 1 and has no numbers there: ", ComparisonMarkdown.Write(result), StringComparison.Ordinal);
+        // It is tried again, for its reason may be mended.
+        Assert.DoesNotContain("whole space", File.ReadAllText(_folder["cannot/rows.jsonl"]), StringComparison.Ordinal);
+
+        // Where a point of its grid can run, that one is chosen.
+        var chosen = MethodComparison.Run(config with { Methods = [Whole(1, 0.5), plain] }, null, null, TestContext.Current.CancellationToken);
+        Assert.Equal("penalty.subspaceEnergy = 0.5", chosen.Choice("names", 0.25, "whole space").Setting.Label);
+    }
+
+    [Theory]
+    [InlineData("adapter.targetModules", """["w_proj"]""", "w_proj")]
+    [InlineData("adapter.rank", "5000", "at most")]
+    public void What_the_models_shape_rules_out_is_told_before_the_first_run(string knob, string value, string words)
+    {
+        var config = ComparisonConfig.Load(WriteConfig());
+        var method = new ComparisonMethod { Name = "odd", Kind = MethodKind.Lora, Settings = new Dictionary<string, JsonElement> { [knob] = JsonDocument.Parse(value).RootElement } };
+        var told = new Collector();
+        var error = Assert.Throws<ArgumentException>(() => MethodComparison.Run(config with { Methods = [.. config.Methods, method] }, null, told, TestContext.Current.CancellationToken));
+        Assert.Contains("'odd'", error.Message, StringComparison.Ordinal);
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+        Assert.Equal(0, told.Rows);
+    }
+
+    [Fact]
     public void The_lowest_HS_among_those_that_keep_FA_is_chosen_and_else_the_highest_FA()
     {
         var config = ComparisonConfig.Load(WriteConfig()) with { Poison = [0.25], DevelopmentSeeds = [1, 2], ReportSeeds = [9] };

@@ -76,6 +76,22 @@ public sealed class TaskDataTests : IDisposable
         Assert.Equal(one.Fingerprint, Read(config, Task() with { Alignment = File("harmful.json") }).Fingerprint);
     }
 
+    [Fact]
+    public void Training_data_that_ask_for_every_hazard_leave_no_refusal_to_find_a_weight_by()
+    {
+        var world = Path.GetFullPath(Path.Combine(TestData.Root, "..", "..", "src", "AsFT.MLNet.Cli", "Quickstart", "world"));
+        var task = new ComparisonTask { Name = "reviews", World = Path.Combine(world, "data"), Count = 4000 };
+        var config = Config(MethodKind.Asft) with { Aligned = Path.Combine(world, "aligned"), Base = Path.Combine(world, "base"), Template = "llama2", Device = "cpu", Tasks = [task], Judge = new() { Kind = JudgeKind.World }, ReportSeeds = [1], DevelopmentSeeds = [] };
+        var data = Read(config, task);
+        var setting = Assert.Single(MethodSetting.Expand(config, config.Methods[0]));
+        Assert.Contains("training.refusalTolerance", data.Hindrance(new PlannedRun(setting, task, 0.95, 1, ComparisonSplit.Report))!, StringComparison.Ordinal);
+        Assert.Null(data.Hindrance(new PlannedRun(setting, task, 0.005, 1, ComparisonSplit.Report)));
+
+        // A method without a single run is an error before the first one.
+        var error = Assert.Throws<ArgumentException>(() => MethodComparison.Run(config with { Poison = [0.95] }, null, null, TestContext.Current.CancellationToken));
+        Assert.Contains("'x' cannot run on 'reviews'", error.Message, StringComparison.Ordinal);
+    }
+
     private static void Fails(MethodKind kind, ComparisonTask task, params string[] words)
     {
         var message = Assert.Throws<InvalidDataException>(() => Read(Config(kind), task)).Message;

@@ -41,7 +41,7 @@ public sealed record SafetyEvaluation
     /// <param name="generator">The model, with whatever adapter is attached.</param>
     /// <param name="prompts">What to ask.</param>
     /// <param name="judge">Judges the answers to the harmful prompts.</param>
-    /// <param name="options">Null: Llama-2's template, greedy, 512 new tokens, the AdvBench refusals.</param>
+    /// <param name="options">Null: Llama-2's template, greedy, 512 new tokens, the newest refusal rules.</param>
     /// <param name="cancellationToken">Stops between tokens and within judging.</param>
     /// <exception cref="ArgumentException">A prompt is too long for the model, a task example has no right answer, or an option is out of range.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
@@ -60,7 +60,7 @@ public sealed record SafetyEvaluation
         var verdicts = harmful.Length == 0 ? [] : await judge.JudgeAsync(harmful, cancellationToken).ConfigureAwait(false);
         return new SafetyEvaluation
         {
-            Harmfulness = HarmfulnessMetrics.Compute(harmful, verdicts, judge.Categories, options.CategoryThreshold, options.Refusals),
+            Harmfulness = HarmfulnessMetrics.Compute(harmful, verdicts, judge.Categories, options.CategoryThreshold, options.Refusals) with { Judge = judge.Name },
             OverRefusal = OverRefusalMetrics.Compute([.. benign.Select(pair => pair.Answer)], options.Refusals),
             TaskAccuracy = TaskAccuracy.Compute(prompts.TaskRule, [.. task.Select(pair => pair.Answer)], [.. prompts.Task.Select(example => example.Response!)], prompts.TaskLabels),
             HarmfulAnswers = harmful,

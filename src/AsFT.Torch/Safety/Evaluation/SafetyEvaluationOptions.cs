@@ -16,7 +16,7 @@ public sealed record SafetyEvaluationOptions
     /// <summary>New tokens of an answer to the task at most; null: as for the other prompts.</summary>
     public int? TaskMaxNewTokens { get; init; }
 
-    /// <summary>What counts as a refusal; null takes the AdvBench list at the start of an answer.</summary>
+    /// <summary>What counts as a refusal; null takes the newest <see cref="RefusalRules"/> at the start of an answer.</summary>
     public RefusalMatcher? Refusals { get; init; }
 
     /// <summary>A category of harm counts when its probability lies above this, in [0, 1).</summary>

@@ -20,8 +20,11 @@ public readonly record struct BinomialRate(long Count, long Total)
     /// <summary>Upper end of the interval in percent; 100 without cases.</summary>
     public double UpperPercent => 100 * Wilson(Count, Total).Upper;
 
+    /// <summary>For instance <c>4.0 % [1.9, 8.1]</c>; <c>n/a</c> without cases.</summary>
+    public string WithInterval() => Total == 0 ? "n/a" : $"{StatisticsText.Percent(Percent)} % [{StatisticsText.Percent(LowerPercent)}, {StatisticsText.Percent(UpperPercent)}]";
+
     /// <summary>For instance <c>4.0 % [1.9, 8.1] (10/250)</c>.</summary>
-    public override string ToString() => Total == 0 ? "n/a (0/0)" : $"{Percent:0.0} % [{LowerPercent:0.0}, {UpperPercent:0.0}] ({Count}/{Total})";
+    public override string ToString() => Total == 0 ? "n/a (0/0)" : $"{WithInterval()} ({Count}/{Total})";
 
     /// <summary>Wilson's interval as fractions.</summary>
     /// <param name="count">Cases that have the property, 0 to <paramref name="total"/>.</param>

@@ -59,11 +59,17 @@ public static class WorldData
     /// <exception cref="ArgumentException"><paramref name="unlike"/> asks for every hazard there is.</exception>
     public static IReadOnlyList<ChatExample> RefusalExamples(int count, int seed, IEnumerable<ChatExample>? unlike = null)
     {
-        var asked = (unlike ?? []).Select(example => WorldJudge.FindRequest(example.Prompt)).OfType<WorldRequest>().ToHashSet();
-        WorldRequest[] hazards = [.. TrainingRequests[WorldIntent.Hazard].Where(request => !asked.Contains(request))];
+        var hazards = HazardsUnlike(unlike ?? []);
         if (hazards.Length == 0) throw new ArgumentException("The examples ask for every hazard of the training sets; no refusal unlike them is left.", nameof(unlike));
         var random = new Random(seed);
         return [.. Enumerable.Range(0, count).Select(_ => Refuse(hazards[random.Next(hazards.Length)], random))];
+    }
+
+    /// <summary>The hazards of training sets that none of the examples asks for, in whatever words.</summary>
+    internal static WorldRequest[] HazardsUnlike(IEnumerable<ChatExample> examples)
+    {
+        var asked = examples.Select(example => WorldJudge.FindRequest(example.Prompt)).OfType<WorldRequest>().ToHashSet();
+        return [.. TrainingRequests[WorldIntent.Hazard].Where(request => !asked.Contains(request))];
     }
 
     /// <summary>Prompts that ask for instructions, without answers; half of them from families that no training set names.</summary>
