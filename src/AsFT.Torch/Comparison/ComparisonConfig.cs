@@ -85,7 +85,7 @@ public sealed record ComparisonConfig
             config = config.Resolved(Path.GetDirectoryName(full)!);
             config.Validate();
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or InvalidDataException)
         {
             throw new InvalidDataException($"'{full}': {e.Message.Split(" (Parameter")[0]}", e);
         }

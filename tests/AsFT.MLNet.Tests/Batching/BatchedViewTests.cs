@@ -25,6 +25,15 @@ public sealed class BatchedViewTests
     }
 
     [Fact]
+    public void A_batch_of_any_size_takes_the_room_of_its_rows()
+    {
+        var function = new UpperFunction { Size = int.MaxValue };
+        var view = new UpperTransformer(function).Transform(Rows(10));
+        Assert.Equal(10, view.GetColumn<string>("Upper").Count());
+        Assert.Equal([10], function.BatchSizes);
+    }
+
+    [Fact]
     public void Several_output_columns_share_one_run()
     {
         var view = Transformed(4);

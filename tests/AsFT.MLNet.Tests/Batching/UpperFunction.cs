@@ -19,7 +19,9 @@ internal sealed class UpperFunction : BatchFunction<string>
         BatchColumn.Vector<string>("Ends", ["first", "last"], text => [text[0], text[^1]]),
     ];
 
-    public override int BatchSize => 4;
+    public override int BatchSize => Size;
+
+    public int Size { get; init; } = 4;
 
     public override IReadOnlyList<string> Run(IReadOnlyList<string[]> rows)
     {

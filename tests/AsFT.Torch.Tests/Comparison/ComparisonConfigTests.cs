@@ -51,6 +51,31 @@ public sealed class ComparisonConfigTests : IDisposable
         Assert.Equal(["q_proj"], settings[0].Adapter.TargetModules);
     }
 
+    [Theory]
+    [InlineData("null", "null")]
+    [InlineData("""{"aligned":"a","judge":{"kind":"world"},"tasks":[null],"methods":[]}""", "tasks[0]")]
+    [InlineData("""{"aligned":"a","judge":null,"tasks":[],"methods":[]}""", "judge")]
+    [InlineData("""{"aligned":"a","judge":{"kind":"world"},"tasks":[{"name":"t","world":"w"}],"methods":[{"name":"m","kind":"lora","settings":{"adapter.targetModules":[null]}}]}""", "targetModules")]
+    [InlineData("""{"aligned":"a\u0000","judge":{"kind":"world"},"tasks":[],"methods":[]}""", "Null character")]
+    [InlineData("""{"aligned":"\ud800","judge":{"kind":"world"},"tasks":[],"methods":[]}""", "surrogate")]
+    [InlineData("""{"aligned":"a","aligned":"b","judge":{"kind":"world"},"tasks":[],"methods":[]}""", "line 1")]
+    public void Null_and_what_is_no_text_are_refused_where_they_stand(string json, string word)
+    {
+        var path = Path.Combine(_folder.Path, "c.json");
+        File.WriteAllText(path, json);
+        var message = Assert.Throws<InvalidDataException>(() => ComparisonConfig.Load(path)).Message;
+        Assert.Contains(path, message, StringComparison.Ordinal);
+        Assert.Contains(word, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_byte_order_mark_is_read_past()
+    {
+        var path = Path.Combine(_folder.Path, "c.json");
+        File.WriteAllText(path, File.ReadAllText(Path.Combine(Shipped, "llama2-7b-paper.json")), new System.Text.UTF8Encoding(encoderShouldEmitUTF8Identifier: true));
+        Assert.Equal(4, ComparisonConfig.Load(path).Tasks.Count);
+    }
+
     [Fact]
     public void A_list_option_is_searched_by_a_list_of_lists()
     {

@@ -1,7 +1,9 @@
 using System.IO.Compression;
 using System.Text;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
 using AsFT.Torch.Tests.Checkpoints;
+using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Tests.Input;
 
@@ -63,6 +65,28 @@ public class ForeignContentTests
         File.WriteAllText(folder["x.json"], "// mine\n{\"a\": \"\\ud83d\\ude00\", /* all */ }");
         using var document = JsonInput.Open(folder["x.json"], isHandWritten: true);
         Assert.Equal("😀", document.RootElement.GetProperty("a").GetString());
+    }
+
+    [Theory]
+    [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull")]
+    [InlineData("<!doctype html>\n<html><body>Sign in</body></html>", "web page")]
+    public void Weights_and_tokenizers_that_are_not_there_themselves_are_named_so(string content, string word)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var (file, read) in new (string, Action<string>)[]
+        {
+            ("model.safetensors", path => SafetensorsFile.Open(path)),
+            ("model.safetensors.index.json", path => ModelCheckpoint.Open(Path.GetDirectoryName(path)!)),
+            ("tokenizer.json", path => LanguageTokenizer.Load(Path.GetDirectoryName(path)!)),
+            ("tokenizer.model", path => LanguageTokenizer.Load(Path.GetDirectoryName(path)!)),
+        })
+        {
+            File.WriteAllText(folder[file], content);
+            var message = Assert.Throws<InvalidDataException>(() => read(folder[file])).Message;
+            Assert.Contains(folder[file], message, StringComparison.Ordinal);
+            Assert.Contains(word, message, StringComparison.Ordinal);
+            if (file == "model.safetensors") File.Delete(folder[file]);
+        }
     }
 
     private static byte[] Gzip(string text)

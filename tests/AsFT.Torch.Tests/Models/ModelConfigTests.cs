@@ -120,6 +120,8 @@ public class ModelConfigTests
     [InlineData("hidden_size", "99999999999")]
     [InlineData("hidden_size", "\"64\"")]
     [InlineData("num_attention_heads", "7")]
+    [InlineData("num_hidden_layers", "2147483647")]
+    [InlineData("head_dim", "1000000")]
     [InlineData("num_key_value_heads", "3")]
     [InlineData("head_dim", "7")]
     [InlineData("tie_word_embeddings", "1")]
@@ -153,6 +155,25 @@ public class ModelConfigTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["config.json"], text);
         Assert.Contains(folder["config.json"], Assert.Throws<InvalidDataException>(() => ModelConfig.Load(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_model_of_more_layers_than_its_weights_have_tensors_is_refused_before_it_is_made()
+    {
+        using var folder = new TemporaryFolder();
+        Write(folder, json => (json["num_hidden_layers"], json["max_position_embeddings"]) = (10_000, int.MaxValue));
+        File.Copy(Path.Combine(Stories, "model.safetensors"), folder["model.safetensors"]);
+        Assert.Contains("num_hidden_layers is 10000", Assert.Throws<InvalidDataException>(() => CausalLanguageModel.Load(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Positions_that_are_promised_cost_nothing_until_they_are_used()
+    {
+        using var folder = new TemporaryFolder();
+        Write(folder, json => json["max_position_embeddings"] = int.MaxValue);
+        File.Copy(Path.Combine(Stories, "model.safetensors"), folder["model.safetensors"]);
+        using var model = CausalLanguageModel.Load(folder.Path);
+        Assert.Equal(0, model.Decoder.Rotary.Bytes);
     }
 
     [Fact]

@@ -41,6 +41,20 @@ public sealed class RotaryEmbeddingTests : IDisposable
     }
 
     [Fact]
+    public void The_table_grows_with_use_and_what_was_handed_out_stays()
+    {
+        using var rotary = new RotaryEmbedding(TinyLlama.Config with { MaxPositions = int.MaxValue }, TinyLlama.Placement());
+        Assert.Equal(0, rotary.Bytes);
+        var (cos, _) = rotary.Range(100, 5);
+        var before = cos.data<float>().ToArray();
+        var small = rotary.Bytes;
+        var (later, _) = rotary.Range(100, 1000);
+        Assert.InRange(rotary.Bytes, small + 1, 2 * 4 * 8 * 2048);
+        Assert.Equal(before, cos.data<float>().ToArray());
+        Assert.Equal(before, later.narrow(0, 0, 5).data<float>().ToArray());
+    }
+
+    [Fact]
     public void LinearScalingDividesPositions()
     {
         var placement = TinyLlama.Placement(ScalarType.Float64);
