@@ -14,7 +14,7 @@ internal sealed partial class PackageRestore : IDisposable
 {
     private const string ProjectName = "setup";
 
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("asft-setup-");
+    private readonly PassingFolder _folder = PassingFolder.InTemp("setup");
 
     /// <summary>One package in NuGet's cache.</summary>
     internal sealed record Package(string Id, string Version, string Folder)
@@ -36,10 +36,10 @@ internal sealed partial class PackageRestore : IDisposable
     {
         try
         {
-            var project = Path.Combine(_folder.FullName, $"{ProjectName}.csproj");
+            var project = Path.Combine(_folder.Path, $"{ProjectName}.csproj");
             Project(package, version, configFile).Save(project);
-            var output = Path.Combine(_folder.FullName, "out");
-            var build = SelfProcess.RunDotnet(["build", project, "--output", output, "--nologo", "-nodeReuse:false", "-consoleLoggerParameters:NoSummary"], _folder.FullName, cancellationToken);
+            var output = Path.Combine(_folder.Path, "out");
+            var build = SelfProcess.RunDotnet(["build", project, "--output", output, "--nologo", "-nodeReuse:false", "-consoleLoggerParameters:NoSummary"], _folder.Path, cancellationToken);
             if (build.ExitCode != 0) throw new InvalidOperationException($"{package} {version} could not be got from your NuGet sources: {Reason(build)}");
             Packages = ReadPackages();
             Libraries = [.. Directory.EnumerateFiles(output).Where(file => Path.GetFileName(file).Split('.')[0] != ProjectName).Order(StringComparer.Ordinal)];
@@ -51,7 +51,7 @@ internal sealed partial class PackageRestore : IDisposable
         }
     }
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     private static XDocument Project(string package, string version, string? configFile) => new(
         new XElement("Project", new XAttribute("Sdk", "Microsoft.NET.Sdk"),
@@ -72,7 +72,7 @@ internal sealed partial class PackageRestore : IDisposable
 
     private IReadOnlyList<Package> ReadPackages()
     {
-        using var assets = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(_folder.FullName, "obj", "project.assets.json")));
+        using var assets = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(_folder.Path, "obj", "project.assets.json")));
         var caches = assets.RootElement.GetProperty("packageFolders").EnumerateObject().Select(folder => folder.Name).ToList();
         return
         [

@@ -148,15 +148,8 @@ internal static unsafe class NativeLibraryLoader
             // No home to write to; or, behind the condition, one that nothing may be run from.
         }
         // A fresh folder each time: what lies in a shared one may be somebody else's. A loaded library needs no name.
-        var passing = Directory.CreateTempSubdirectory("asft-native-");
-        try
-        {
-            return PatchedCopy(shim, passing.FullName) is { } copy && NativeLibrary.TryLoad(copy, out _);
-        }
-        finally
-        {
-            passing.Delete(recursive: true);
-        }
+        using var passing = PassingFolder.InTemp("native");
+        return PatchedCopy(shim, passing.Path) is { } passingCopy && NativeLibrary.TryLoad(passingCopy, out _);
     }
 
     private static string PrivateFolder(string folder)
