@@ -1,6 +1,7 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
@@ -25,6 +26,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
+            using var threads = ComputeThreads.For(model);
             return [.. _generator.Generate(ids, options, cancellationToken).Select(answer => answer.Text)];
         }
     }
@@ -40,6 +42,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
+            using var threads = ComputeThreads.For(model);
             return Evaluation.CrossEntropy(model, examples, batchSize, cancellationToken);
         }
     }

@@ -4,7 +4,6 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
-using static TorchSharp.torch;
 
 namespace AsFT.Torch.Comparison;
 
@@ -24,8 +23,6 @@ public sealed record ComparisonProgress(int Done, int Total, ComparisonRow? Row)
 /// </summary>
 public static class MethodComparison
 {
-    private const long SmallModelBytes = 64_000_000;
-
     /// <summary>Runs a comparison.</summary>
     /// <param name="config">What to compare.</param>
     /// <param name="folder">Folder that keeps finished rows (<c>rows.jsonl</c>); a later call takes those that are the same runs from it. Null keeps nothing.</param>
@@ -71,7 +68,7 @@ public static class MethodComparison
         private readonly ComputePlacement _placement;
         private readonly Dictionary<string, string> _common;
         private readonly int _parallel;
-        private readonly bool _isSmall;
+        private readonly long _weightBytes;
         private readonly Lock _lock = new();
         private int _done;
         private bool _areNotesTold;
@@ -88,10 +85,8 @@ public static class MethodComparison
             var shared = string.Join(' ', [$"data={TaskData.Version} aligned={aligned.Sha256} base={Hash(config.Base)} judge={Hash(config.Judge.Path)}", JsonSerializer.Serialize(config.Judge with { Path = null }), JsonSerializer.Serialize(config.Generation),
                 $"{config.TaskMaxNewTokens} {config.Template} {config.MaxLength} {_placement.DType} {_placement.Device.type} {string.Join('|', config.RefusalPhrases)} {ComparisonWorker.Refusals(config).Name}"]);
             _common = config.Tasks.ToDictionary(task => task.Name, task => $"{shared} {_data[task.Name].Fingerprint} {task.Count} {task.Rule} {string.Join('|', task.Labels ?? [])}");
-            var isCpu = _placement.Device.type == TorchSharp.DeviceType.CPU;
-            _isSmall = isCpu && aligned.Bytes < SmallModelBytes;
-            // On other devices dropout draws from generators that all runs of the process share.
-            _parallel = !isCpu ? 1 : config.Parallel ?? (_isSmall && Environment.ProcessorCount > 1 ? 2 : 1);
+            _weightBytes = aligned.Bytes;
+            _parallel = ComputeThreads.Runs(_weightBytes, _placement.Device.type, Environment.ProcessorCount, config.Parallel);
         }
 
         public int Total { get; set; }
@@ -128,18 +123,11 @@ public static class MethodComparison
             var groups = new ConcurrentQueue<int[]>(open.GroupBy(i => runs[i].TrainingKey).Select(group => group.ToArray()));
             ExceptionDispatchInfo? failure = null;
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(_cancellationToken);
-            // Small matrices gain nothing from a second thread, and runs side by side would only wait for each other's.
-            var before = get_num_threads();
-            if (_isSmall || _parallel > 1) set_num_threads(1);
-            try
+            using (ComputeThreads.Use(_weightBytes, _placement.Device.type, _parallel))
             {
                 Thread[] threads = [.. Enumerable.Range(0, Math.Min(_parallel, groups.Count)).Select(_ => new Thread(Work))];
                 foreach (var thread in threads) thread.Start();
                 foreach (var thread in threads) thread.Join();
-            }
-            finally
-            {
-                if (_isSmall || _parallel > 1) set_num_threads(before);
             }
             failure?.Throw();
             return rows!;

@@ -1,0 +1,58 @@
+using AsFT.Torch.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Runtime;
+
+/// <summary>
+/// How many threads libtorch computes with. The matrices of a small model gain nothing from a second one, and on a busy
+/// machine threads that wait for each other after every product cost many times the work.
+/// </summary>
+public static class ComputeThreads
+{
+    /// <summary>Weights below this many bytes are small.</summary>
+    public const long SmallModelBytes = 64_000_000;
+
+    // What OpenMP, and so libtorch, reads: who sets it has chosen.
+    private const string ChosenVariable = "OMP_NUM_THREADS";
+
+    /// <summary>Threads for one run.</summary>
+    /// <param name="weightBytes">Bytes of the model's weights.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="runs">Runs side by side, which would only wait for each other's threads.</param>
+    /// <param name="available">Threads that libtorch would take by itself.</param>
+    public static int Choose(long weightBytes, DeviceType device, int runs, int available) =>
+        runs > 1 || device == DeviceType.CPU && weightBytes < SmallModelBytes ? 1 : available;
+
+    /// <summary>Runs side by side where nobody chose: two of a small model on a CPU of several cores, else one.</summary>
+    /// <param name="weightBytes">Bytes of the model's weights.</param>
+    /// <param name="device">Where it computes. On others than the CPU, dropout draws from generators that all runs of the process share.</param>
+    /// <param name="cores">Cores of the machine.</param>
+    /// <param name="chosen">What was chosen; null: nothing.</param>
+    public static int Runs(long weightBytes, DeviceType device, int cores, int? chosen = null) =>
+        device != DeviceType.CPU ? 1 : chosen ?? (weightBytes < SmallModelBytes && cores > 1 ? 2 : 1);
+
+    /// <summary>Lets libtorch compute with the threads that fit a model, until the result is disposed; the number is the process's. Nothing changes where the environment variable <c>OMP_NUM_THREADS</c> is set.</summary>
+    /// <param name="model">The model.</param>
+    public static IDisposable For(CausalLanguageModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return Use(model.Weights().Sum(weight => weight.Value.numel() * weight.Value.ElementSize), model.Placement.Device.type);
+    }
+
+    internal static IDisposable Use(long weightBytes, DeviceType device, int runs = 1)
+    {
+        var before = get_num_threads();
+        var threads = Environment.GetEnvironmentVariable(ChosenVariable) is { Length: > 0 } ? before : Choose(weightBytes, device, runs, before);
+        if (threads != before) set_num_threads(threads);
+        return new Restored(threads == before ? null : before);
+    }
+
+    private sealed class Restored(int? before) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (before is { } threads) set_num_threads(threads);
+        }
+    }
+}
