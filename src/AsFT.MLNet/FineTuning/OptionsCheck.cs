@@ -1,4 +1,5 @@
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 
@@ -105,7 +106,7 @@ internal static class OptionsCheck
 
     private static void Folder(string path, string option)
     {
-        if (!Directory.Exists(path)) throw Wrong(option, $"{option} is '{path}'; there is no such folder.");
+        if (!Directory.Exists(path)) throw Wrong(option, $"{option} is '{path}'; there is no such folder.{HubName.Advice(path)}");
     }
 
     private static void Name(string? value, string option)

@@ -144,7 +144,7 @@ internal static class PeftFolder
     private static (LoraOptions Options, PeftPatterns Patterns) ReadConfig(string folder)
     {
         var path = Path.Combine(folder, ConfigFile);
-        if (!File.Exists(path)) throw new InvalidDataException($"'{folder}' is no PEFT adapter folder: it has no {ConfigFile}.");
+        if (!File.Exists(path)) throw new InvalidDataException($"'{folder}' is no PEFT adapter folder: it has no {ConfigFile}.{HubName.Advice(folder)}");
         using var document = JsonInput.Open(path);
         var config = new ConfigObject(document.RootElement, path);
         RefuseUnknownFeatures(config, path);

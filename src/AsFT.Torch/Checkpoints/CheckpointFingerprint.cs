@@ -69,7 +69,7 @@ public sealed record CheckpointFingerprint(string Path, long Bytes, string Sha25
     private static IReadOnlyList<string> Files(string path)
     {
         if (File.Exists(path)) return [path];
-        if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"There is no model at '{path}'.");
+        if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"There is no model at '{path}'.{HubName.Advice(path)}");
         var weights = ModelCheckpoint.WeightFiles(path);
         var index = System.IO.Path.Combine(path, ModelCheckpoint.IndexFile);
         var isSharded = weights.Count != 1 || System.IO.Path.GetFileName(weights[0]) != ModelCheckpoint.SingleFile;

@@ -104,7 +104,7 @@ public sealed class ModelCheckpoint : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException(File.Exists(folder) ? $"'{folder}' is a file; a model folder is wanted." : $"There is no model folder '{folder}'.");
+            throw new DirectoryNotFoundException(File.Exists(folder) ? $"'{folder}' is a file; a model folder is wanted." : $"There is no model folder '{folder}'.{HubName.Advice(folder)}");
         var single = Path.Combine(folder, SingleFile);
         if (File.Exists(single)) return ([single], null);
         var indexPath = Path.Combine(folder, IndexFile);

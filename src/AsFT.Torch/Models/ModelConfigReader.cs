@@ -19,7 +19,7 @@ internal static class ModelConfigReader
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException(File.Exists(folder) ? $"'{folder}' is a file; a model folder is wanted." : $"There is no model folder '{folder}'.");
+            throw new DirectoryNotFoundException(File.Exists(folder) ? $"'{folder}' is a file; a model folder is wanted." : $"There is no model folder '{folder}'.{HubName.Advice(folder)}");
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) throw new InvalidDataException($"Model folder '{folder}' has no {FileName}.");
         using var document = JsonInput.Open(path);

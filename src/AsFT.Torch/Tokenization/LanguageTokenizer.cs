@@ -1,3 +1,4 @@
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Tokenization;
@@ -21,7 +22,7 @@ public abstract class LanguageTokenizer
         {
             throw new InvalidDataException(
                 $"No tokenizer in {folder}: looked for tokenizer.model (SentencePiece) and tokenizer.json (Hugging Face byte-level BPE)"
-                + (Directory.Exists(folder) ? "." : "; the folder does not exist."));
+                + (Directory.Exists(folder) ? "." : "; the folder does not exist." + HubName.Advice(folder)));
         }
         SpecialTokens special = SpecialTokens.Read(folder);
         if (File.Exists(sentencePiece) && !(File.Exists(huggingFace) && !StartsLikeSentencePiece(sentencePiece))) return new SentencePieceLanguageTokenizer(sentencePiece, special);
