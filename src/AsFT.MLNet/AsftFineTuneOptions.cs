@@ -176,7 +176,7 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Whether to go on from the training checkpoint in <see cref="CheckpointFolder"/>, when there is one.</summary>
     public bool Resume { get; set; }
 
-    /// <summary>Optimizer steps between two reports, at least 1.</summary>
+    /// <summary>Optimizer steps between two reports, at least 1; the first step reports too.</summary>
     public int ReportEvery { get; set; } = 10;
 
     /// <summary>Whether reports tell the share of the update inside the anchored subspace.</summary>
@@ -231,6 +231,9 @@ public sealed partial class AsftFineTuneOptions
 
     /// <summary>Gets the bytes that a run will need, and those that the device has where that is known, before weights are read.</summary>
     internal Action<MemoryPlan, long?>? MemoryPlanned { get; set; }
+
+    /// <summary>Told what a run begins with, before each piece of work that can take long.</summary>
+    internal Action<string>? StageBegun { get; set; }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
     internal AsftFineTuneOptions Copy() => OptionsCheck.WithOwnArrays((AsftFineTuneOptions)MemberwiseClone());

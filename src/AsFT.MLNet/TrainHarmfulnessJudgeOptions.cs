@@ -85,7 +85,7 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>Share of the rows, in [0, 1), that is kept from training to measure the judge with at the end; drawn with <see cref="Seed"/>.</summary>
     public double ValidationFraction { get; set; }
 
-    /// <summary>Optimizer steps between two reports, at least 1.</summary>
+    /// <summary>Optimizer steps between two reports, at least 1; the first step reports too.</summary>
     public int ReportEvery { get; set; } = 10;
 
     /// <summary>Seed of everything random: head and adapter initialisation, dropout, order of rows, validation split.</summary>

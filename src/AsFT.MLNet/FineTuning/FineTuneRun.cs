@@ -36,8 +36,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             // Before the model to train is in memory, so that there is never more than one.
             var baseLoss = refusals is null || options.Projection == AlignmentProjection.None ? null
                 : RefusalComparison.LossOf(options.BaseModelPath, placement, refusals, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
-            Info($"Loading '{folder}' ({placement.Device}, {placement.DType})");
+            Stage($"Loading '{folder}' ({placement.Device}, {placement.DType})");
             model = CausalLanguageModel.Load(folder, placement);
+            using var threads = ComputeThreads.For(model);
             cancellationToken.ThrowIfCancellationRequested();
             if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
             adapter = LoraAdapter.Attach(model.LinearLayers(), EngineOptions.Lora(options), options.Seed);
@@ -82,6 +83,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var limit = options.MaxSequenceLength ?? config.MaxPositions;
         List<TokenizedExample> Read(IDataView data, string what) =>
             TrainingRows.Read(data, what, options, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
+        Stage("Reading the training rows");
         var rows = Read(train, "training");
         var split = validation is null ? TrainingRows.Split(rows, options.ValidationFraction, options.Seed) : (rows, Read(validation, "validation"));
         Info($"{split.Item1.Count} training rows, {split.Item1.Sum(example => (long)example.Ids.Length)} tokens{(split.Item2 is null ? "" : $"; {split.Item2.Count} validation rows")}");
@@ -112,7 +114,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         if (options.Projection == AlignmentProjection.None) return null;
         if (options.DirectionPath is not null)
         {
-            Info($"Alignment direction from '{options.DirectionPath}'");
+            Stage($"Alignment direction from '{options.DirectionPath}'");
             var direction = AlignmentDirection.Load(options.DirectionPath);
             // A direction of another model would protect nothing, and nobody would see it.
             if (direction.AlignedFingerprint is { } made && CheckpointFingerprint.Compute(options.AlignedModelPath!, cancellationToken).Sha256 != made)
@@ -123,7 +125,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             return direction;
         }
         if (options.BaseModelPath is null) return null;
-        Info($"Alignment direction: '{options.AlignedModelPath}' minus '{options.BaseModelPath}'");
+        Stage($"Alignment direction: '{options.AlignedModelPath}' minus '{options.BaseModelPath}'");
         using var aligned = ModelCheckpoint.Open(options.AlignedModelPath!);
         using var baseline = ModelCheckpoint.Open(options.BaseModelPath);
         var layers = Protectable(adapter, aligned, baseline);
@@ -152,6 +154,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
             log.Warning(MessageSensitivity.None, "Lambda is 0: nothing protects the model's alignment in this run.");
         // Without a direction only λ = 0 comes here (the options are checked), and there is nothing to measure.
         if (direction is null && options.Projection != AlignmentProjection.None) return null;
+        Stage($"Penalty: {options.Projection} on {adapter.Layers.Count} layers");
         return new AlignmentPenalty(direction, adapter.Layers, EngineOptions.Penalty(options));
     }
 
@@ -179,6 +182,13 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         Info($"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, cross-entropy {result.CrossEntropy:0.0000}, penalty {result.Penalty:0.000000}"
             + $"{(refusals is null ? "" : $", lambda found {result.PenaltyWeight:G4}, refusals {result.RefusalLoss:+0.0000;-0.0000} nats per token")}{(result.StoppedEarly ? "; stopped early" : "")}");
         return result;
+    }
+
+    // What can take long, and is told where the log is not read.
+    private void Stage(string message)
+    {
+        Info(message);
+        options.StageBegun?.Invoke(message);
     }
 
     private void Info(string message) => log.Info(MessageSensitivity.None, message);

@@ -3,14 +3,17 @@ using AsFT.Torch.Tokenization;
 namespace AsFT.Torch.Generation;
 
 /// <summary>An answer that grows token by token, on the host.</summary>
+/// <param name="index">Place of its prompt among those given.</param>
 /// <param name="prompt">Token ids of its prompt.</param>
 /// <param name="limit">New tokens at most.</param>
 /// <param name="stream">Names its random draws.</param>
-internal sealed class PendingAnswer(int[] prompt, int limit, ulong stream)
+internal sealed class PendingAnswer(int index, int[] prompt, int limit, ulong stream)
 {
     private readonly List<int> _ids = [];
     private string? _cutText;
     private string? _finishReason;
+
+    public int Index => index;
 
     public int[] Prompt => prompt;
 

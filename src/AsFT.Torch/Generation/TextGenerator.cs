@@ -44,19 +44,31 @@ public sealed class TextGenerator
     /// <returns>One answer a prompt, in the prompts' order.</returns>
     /// <exception cref="ArgumentException">A prompt is empty, too long for the model, or holds an id outside its vocabulary; or an option is out of range.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public IReadOnlyList<Generation> Generate(IReadOnlyList<int[]> prompts, GenerationOptions options, CancellationToken cancellationToken = default)
+    public IReadOnlyList<Generation> Generate(IReadOnlyList<int[]> prompts, GenerationOptions options, CancellationToken cancellationToken = default) =>
+        Generate(prompts, options, null, cancellationToken);
+
+    /// <summary>Answers each prompt, and tells of each answer as it ends.</summary>
+    /// <param name="prompts">Token ids of each prompt.</param>
+    /// <param name="options">How to decode.</param>
+    /// <param name="finished">
+    /// Gets each answer as it ends, with its prompt's place, on the calling thread. Batches then hold prompts in the order
+    /// given instead of those of like length, so that the first answers come first.
+    /// </param>
+    /// <param name="cancellationToken">Looked at before every token.</param>
+    /// <inheritdoc cref="Generate(IReadOnlyList{int[]}, GenerationOptions, CancellationToken)"/>
+    public IReadOnlyList<Generation> Generate(IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, Generation>? finished, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         var answers = Prepare(prompts, options);
         // Rows of like length share a batch; the longest come first, so that memory, if short, is short at once.
-        foreach (var batch in answers.OrderByDescending(answer => answer.Prompt.Length).Chunk(options.BatchSize))
-            Decode(batch, options, cancellationToken);
+        foreach (var batch in (finished is null ? answers.OrderByDescending(answer => answer.Prompt.Length) : answers.AsEnumerable()).Chunk(options.BatchSize))
+            Decode(batch, options, finished is null ? null : answer => finished(answer.Index, answer.ToGeneration(_tokenizer)), cancellationToken);
         return [.. answers.Select(answer => answer.ToGeneration(_tokenizer))];
     }
 
-    private void Decode(PendingAnswer[] answers, GenerationOptions options, CancellationToken cancellationToken)
+    private void Decode(PendingAnswer[] answers, GenerationOptions options, Action<PendingAnswer>? finished, CancellationToken cancellationToken)
     {
         using var noGradients = no_grad();
         using var batch = new DecodingBatch(_model, answers, options, StepsPerRead);
@@ -68,8 +80,12 @@ public sealed class TextGenerator
             if (!batch.IsReadDue) continue;
             foreach (var next in batch.Read())
                 for (var row = 0; row < next.Length; row++)
-                    if (!batch.Answers[row].IsFinished)
-                        batch.Answers[row].Add((int)next[row], _endTokens, options.StopStrings, _tokenizer);
+                {
+                    var answer = batch.Answers[row];
+                    if (answer.IsFinished) continue;
+                    answer.Add((int)next[row], _endTokens, options.StopStrings, _tokenizer);
+                    if (answer.IsFinished) finished?.Invoke(answer);
+                }
 
             var open = batch.Answers.Count(answer => !answer.IsFinished);
             if (open == 0) return;
@@ -95,6 +111,7 @@ public sealed class TextGenerator
             var first = UniformDraws.Stream(options.Seed, prompt, 0);
             var copy = copies[first] = copies.TryGetValue(first, out var last) ? last + 1 : 0;
             answers[i] = new PendingAnswer(
+                i,
                 prompt,
                 Math.Min(options.MaxNewTokens, positions - prompt.Length + 1),
                 copy == 0 ? first : UniformDraws.Stream(options.Seed, prompt, copy));

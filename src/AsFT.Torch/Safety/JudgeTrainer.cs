@@ -42,7 +42,7 @@ public static class JudgeTrainer
     /// <param name="options">Null takes the defaults.</param>
     /// <param name="validation">Judged answers to measure with at the end; null for none.</param>
     /// <param name="placement">Device and number format; null chooses. Head and LoRA are trained in float32 at least.</param>
-    /// <param name="progress">Told of the run every <see cref="TrainingOptions.ReportEvery"/> steps.</param>
+    /// <param name="progress">Told of the run after the first step and every <see cref="TrainingOptions.ReportEvery"/> steps.</param>
     /// <param name="cancellationToken">Stops between steps; nothing is written then.</param>
     /// <exception cref="ArgumentException">An option is out of its range, there is no example, or an example has a category that is not listed.</exception>
     /// <exception cref="IOException">The output folder holds a model that is no judge.</exception>

@@ -51,7 +51,7 @@ internal sealed class JudgeTrainingRun : IDisposable
                 var norm = Step(plan.MicroBatches(step), step.Length, rate, sum);
                 Steps++;
                 since++;
-                if (Steps % _options.ReportEvery != 0 && Steps != plan.TotalSteps) continue;
+                if (Steps != 1 && Steps % _options.ReportEvery != 0 && Steps != plan.TotalSteps) continue;
                 Loss = sum.cpu().to(ScalarType.Float64).item<double>() / since;
                 if (!double.IsFinite(Loss)) throw new InvalidOperationException($"The judge's loss is {Loss} at step {Steps}; a smaller learning rate or gradient clipping may help.");
                 progress?.Report(new(Steps, plan.TotalSteps, (double)Steps / plan.StepsPerEpoch, Loss, rate, norm.cpu().to(ScalarType.Float64).item<double>()));

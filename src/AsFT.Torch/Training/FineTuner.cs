@@ -41,7 +41,7 @@ public sealed class FineTuner
     /// <summary>Runs the training.</summary>
     /// <param name="examples">Tokenised examples, each with at least one supervised token after its first.</param>
     /// <param name="validation">Examples to measure the loss on after each epoch; null: none.</param>
-    /// <param name="progress">Gets a report every <see cref="TrainingOptions.ReportEvery"/> steps, on the calling thread.</param>
+    /// <param name="progress">Gets a report after the first step and every <see cref="TrainingOptions.ReportEvery"/> steps, on the calling thread.</param>
     /// <param name="cancellationToken">Stops the run between steps; training checkpoints already written stay.</param>
     /// <exception cref="ArgumentException">There are no examples, or one of them cannot be trained on; names it.</exception>
     /// <exception cref="InvalidOperationException">The loss became infinite or not a number, or RefusalTolerance is set and there is no penalty, or no held-out refusals.</exception>
@@ -149,7 +149,7 @@ public sealed class FineTuner
         {
             using var scope = NewDisposeScope();
             var done = _state.Step + 1;
-            var isReport = done % _options.ReportEvery == 0 || done == plan.TotalSteps || isEpochEnd && validation is not null;
+            var isReport = meter.IsReportDue(done) || isEpochEnd && validation is not null;
             var rate = LearningRate.At(_options, _state.Step, plan.TotalSteps, plan.StepsPerEpoch);
             var measures = _step.Run(batches, rate, measureAll: isReport);
             meter.Add(done, measures, batches);

@@ -28,7 +28,7 @@ public sealed class FullParameterTrainer
 
     /// <summary>Runs the training.</summary>
     /// <param name="examples">Tokenised examples, each with at least one supervised token after its first.</param>
-    /// <param name="progress">Gets a report every <see cref="TrainingOptions.ReportEvery"/> steps, on the calling thread.</param>
+    /// <param name="progress">Gets a report after the first step and every <see cref="TrainingOptions.ReportEvery"/> steps, on the calling thread.</param>
     /// <param name="cancellationToken">Stops the run between steps, with the weights as they are then.</param>
     /// <exception cref="ArgumentException">There are no examples, or one has no supervised token; names it.</exception>
     /// <exception cref="InvalidOperationException">The loss became infinite or not a number, or an adapter is attached.</exception>
@@ -73,7 +73,7 @@ public sealed class FullParameterTrainer
                 using var scope = NewDisposeScope();
                 TrainingBatch[] batches = [.. plan.MicroBatches(rows).Select(micro => TrainingBatch.Create(examples, micro))];
                 var rate = LearningRate.At(_options, done, plan.TotalSteps, plan.StepsPerEpoch);
-                var isReport = ++done % _options.ReportEvery == 0 || done == plan.TotalSteps;
+                var isReport = meter.IsReportDue(++done);
                 var measures = step.Run(batches, rate, measureAll: isReport);
                 meter.Add(done, measures, batches);
                 if (!isReport) continue;

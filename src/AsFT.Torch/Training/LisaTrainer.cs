@@ -45,7 +45,7 @@ public sealed class LisaTrainer
     /// <summary>Runs the training.</summary>
     /// <param name="task">Tokenised examples of the task, each with a supervised token.</param>
     /// <param name="alignment">Tokenised alignment examples, such as refusals, each with a supervised token.</param>
-    /// <param name="progress">Gets a report every <see cref="TrainingOptions.ReportEvery"/> task steps.</param>
+    /// <param name="progress">Gets a report after the first task step and every <see cref="TrainingOptions.ReportEvery"/> of them.</param>
     /// <param name="cancellationToken">Stops the run between steps.</param>
     /// <returns>What the task came to; steps and cross-entropy are the task's, tokens those of both.</returns>
     /// <exception cref="ArgumentException">A list is empty, or an example has no supervised token; names it.</exception>
@@ -101,7 +101,7 @@ public sealed class LisaTrainer
                 if (done % plan.StepsPerEpoch == 0) meter.StartEpoch();
                 taskBatches.MoveNext();
                 var rate = Rate(done++);
-                var isReport = done % _options.ReportEvery == 0 || done == plan.TotalSteps;
+                var isReport = meter.IsReportDue(done);
                 var measures = step.Run(taskBatches.Current, rate, measureAll: isReport);
                 meter.Add(done, measures, taskBatches.Current);
                 if (!isReport) continue;

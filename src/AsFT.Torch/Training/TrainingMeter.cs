@@ -30,6 +30,9 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
     /// <summary>Time of this run.</summary>
     public TimeSpan Elapsed => _clock.Elapsed;
 
+    /// <summary>Whether a report is due after a step that is not added yet: after the first one of this call, so that a long run shows at once that it works, and then every <see cref="TrainingOptions.ReportEvery"/>.</summary>
+    public bool IsReportDue(int step) => _firstStep < 0 || step % options.ReportEvery == 0 || step == plan.TotalSteps;
+
     /// <summary>Notes a step without reading anything from the device.</summary>
     public void Add(int step, TrainingStep.Measures measures, IReadOnlyList<TrainingBatch> batches)
     {

@@ -74,7 +74,7 @@ public sealed record TrainingOptions
     /// <summary>Seed of the order of examples.</summary>
     public long Seed { get; init; } = 42;
 
-    /// <summary>Progress is reported, and the host waits for the device, every so many steps, at least 1.</summary>
+    /// <summary>Progress is reported, and the host waits for the device, after the first step and every so many, at least 1.</summary>
     public int ReportEvery { get; init; } = 10;
 
     /// <summary>

@@ -109,8 +109,11 @@ public sealed class FineTunerTests : IDisposable
     {
         var every = SmallRun.Train(Short with { CheckpointFolder = _folder, CheckpointEvery = 1 }).Result.History;
         var rare = SmallRun.Train(Short with { ReportEvery = 3, CheckpointFolder = _folder, CheckpointEvery = 1 }).Result;
-        Assert.Equal(every.Take(3).Average(h => h.CrossEntropy), rare.History[0].CrossEntropy, 1e-6);
-        Assert.Equal(every.Skip(3).Average(h => h.CrossEntropy), rare.History[1].CrossEntropy, 1e-6);
+        // The first step reports at once.
+        Assert.Equal([1, 3, 6], rare.History.Select(h => h.Step));
+        Assert.Equal(every[0].CrossEntropy, rare.History[0].CrossEntropy, 1e-6);
+        Assert.Equal(every.Skip(1).Take(2).Average(h => h.CrossEntropy), rare.History[1].CrossEntropy, 1e-6);
+        Assert.Equal(every.Skip(3).Average(h => h.CrossEntropy), rare.History[2].CrossEntropy, 1e-6);
         Assert.Equal(every.Skip(3).Average(h => h.CrossEntropy), rare.CrossEntropy, 1e-6);
     }
 
