@@ -29,7 +29,8 @@ internal static class BasinSurfacePlot
         }
     }
 
-    private static Plot Map(BasinSurface surface, string title, string unit, Func<BasinPoint, double> value, IColormap colors, ScottPlot.Range range, double[] levels)
+    /// <summary>One heat map: the cell of every point lies around it.</summary>
+    internal static Plot Map(BasinSurface surface, string title, string unit, Func<BasinPoint, double> value, IColormap colors, ScottPlot.Range range, double[] levels)
     {
         var (coordinates, count) = (surface.Coordinates, surface.Coordinates.Count);
         var plot = PlotStyle.NewPlot(title, "α, along D", "β, across D (random)");
@@ -45,7 +46,8 @@ internal static class BasinSurfacePlot
         var half = (coordinates[^1] - coordinates[0]) / (count - 1) / 2;
         var (low, high) = (coordinates[0] - half, coordinates[^1] + half);
         var map = plot.Add.Heatmap(cells);
-        (map.Colormap, map.Position, map.ManualRange) = (colors, new CoordinateRect(low, high, low, high), range);
+        // The edges of the outer cells: Position would take their centres, and stretch the map by a cell.
+        (map.Colormap, map.Rectangle, map.ManualRange) = (colors, new CoordinateRect(low, high, low, high), range);
         // One rectangle a cell: a bitmap would be blurred by viewers of the SVG.
         map.RenderStrategy = new ScottPlot.Plottables.Heatmap.RenderStrategies.Rectangles();
         // The levels count when the grid is handed over, so they come first.
