@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using AsFT.MLNet.Cli.Commands;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 
 namespace AsFT.MLNet.Cli;
@@ -22,9 +24,9 @@ internal static class AsftTool
     {
         var parse = CreateRoot(console).Parse(args);
         if (parse.Errors.Count > 0)
-            return Failure.ReportUsage(console, parse, parse.CommandResult.Command.Subcommands.Count > 0 && parse.UnmatchedTokens is [var word, ..]
-                ? $"There is no command '{word}'."
-                : parse.Errors[0].Message);
+            return Failure.ReportUsage(console, parse, Suggestion.ForUnknownWord(parse)
+                // What was typed wrong goes before what is missing.
+                ?? NumberOptions.FirstProblem(parse) ?? parse.Errors[0].Message);
         return await parse.InvokeAsync(
             new InvocationConfiguration { Output = console.Output, Error = console.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
             cancellationToken);
@@ -34,6 +36,7 @@ internal static class AsftTool
     internal static RootCommand CreateRoot(ToolConsole console)
     {
         var root = new RootCommand("Fine-tune a language model without losing its safety: LoRA with the AsFT alignment penalty.");
+        if (root.Options.OfType<HelpOption>().FirstOrDefault()?.Action is HelpAction help) help.MaxWidth = console.Ansi.Profile.Width;
         root.Options.Add(Json);
         root.Options.Add(Verbose);
         ToolCommand[] commands =

@@ -10,9 +10,6 @@ namespace AsFT.MLNet.Cli;
 /// <summary>Turns exceptions into one line on stderr and an exit code.</summary>
 internal static partial class Failure
 {
-    // Help names of options that take a path. A path that is not there is a failure to mend, whatever the library calls it.
-    private static readonly string[] PathNames = ["DIR", "FILE", "PATH"];
-
     /// <summary>Whether the exception is to be told to the user, rather than to end the process as a defect the runtime cannot survive.</summary>
     public static bool IsReportable(Exception e) => e is not (AccessViolationException or StackOverflowException);
 
@@ -24,7 +21,8 @@ internal static partial class Failure
         var code = cause switch
         {
             OperationCanceledException => ExitCode.Cancelled,
-            ArgumentException when typed is null || !PathNames.Contains(typed.HelpName) || Typed(run.Parse, typed).Length == 0 => ExitCode.Usage,
+            // A path that is not there is a failure to mend, whatever the library calls it.
+            ArgumentException when typed is null || !ToolCommand.TakesPath(typed) || Typed(run.Parse, typed).Length == 0 => ExitCode.Usage,
             _ => ExitCode.Failure,
         };
         Write(run.Console, run.IsJson, FullName(command), Describe(run.Parse, typed, cause), code);
@@ -40,18 +38,22 @@ internal static partial class Failure
         return ExitCode.Usage;
     }
 
+    /// <summary>A property's name as an option's: LearningRate becomes learning-rate.</summary>
+    public static string KebabCase(string property) => Hump().Replace(property, "-$1").ToLowerInvariant();
+
     // The words that call the command: asft world build.
-    private static string FullName(Command command) =>
+    internal static string FullName(Command command) =>
         command is RootCommand || command.Parents.OfType<Command>().FirstOrDefault() is not { } parent ? "asft" : $"{FullName(parent)} {command.Name}";
 
     private static void Write(ToolConsole console, bool isJson, string command, string line, int code)
     {
-        console.Error.WriteLine($"{command}: {line}");
+        console.Error.WriteLine(Prose.Wrap($"{command}: {line}", console.ErrorAnsi.Profile.Width));
         if (isJson) console.Output.WriteLine(ToolRun.ToJson(new { error = new { command, message = line, exitCode = code } }));
     }
 
     private static string Describe(ParseResult parse, Option? typed, Exception cause) => cause switch
     {
+        StoppedException => cause.Message,
         OperationCanceledException => "cancelled; nothing was left half-written.",
         ArgumentException => WithOption(parse, typed, cause.Message),
         UnauthorizedAccessException or IOException or InvalidDataException or InvalidOperationException or NotSupportedException or FormatException or DllNotFoundException => OneLine(cause.Message),
@@ -66,7 +68,7 @@ internal static partial class Failure
         var word = FirstWord().Match(e.Message);
         return new[] { e.ParamName, word.Success ? word.Value : null }
             .OfType<string>()
-            .Select(property => command.OptionNames.TryGetValue(property, out var known) ? known : "--" + Hump().Replace(property, "-$1").ToLowerInvariant())
+            .Select(property => command.OptionNames.TryGetValue(property, out var known) ? known : "--" + KebabCase(property))
             .Select(name => parse.CommandResult.Command.Options.FirstOrDefault(option => option.Name == name))
             .FirstOrDefault(option => option is not null);
     }

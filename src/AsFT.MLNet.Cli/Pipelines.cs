@@ -19,7 +19,8 @@ internal static class Pipelines
         var ml = new MLContext(unchecked((int)seed));
         ml.Log += (_, e) =>
         {
-            if (e.Kind >= (run.IsVerbose ? ChannelMessageKind.Info : ChannelMessageKind.Warning)) run.Console.Error.WriteLine(e.Message);
+            if (run.IsVerbose && e.Kind >= ChannelMessageKind.Info) run.Warn(e.Message);
+            else if (e.Kind >= ChannelMessageKind.Warning) run.Warn($"warning: {e.RawMessage}");
         };
         return ml;
     }

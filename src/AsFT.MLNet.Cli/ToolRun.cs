@@ -35,10 +35,27 @@ internal sealed class ToolRun(ParseResult parse, ToolConsole console, Cancellati
 
     public T Get<T>(Argument<T> argument) => parse.GetValue(argument)!;
 
-    /// <summary>A line of plain text; silent when JSON is asked for.</summary>
-    public void Say(string line)
+    /// <summary>A line of plain text, broken between words where the console is narrow; silent when JSON is asked for.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="hanging">Columns by which what follows a break is indented more than the line itself.</param>
+    public void Say(string line, int hanging = 0)
     {
-        if (!IsJson) console.Output.WriteLine(line);
+        if (!IsJson) console.Output.WriteLine(Prose.Wrap(line, console.Ansi.Profile.Width, hanging));
+    }
+
+    /// <summary>A line on stderr about something that is not as it was wanted; beside JSON, too.</summary>
+    public void Warn(string line)
+    {
+        line = Prose.Wrap(line, console.ErrorAnsi.Profile.Width);
+        // A live bar may be on the terminal; its console writes above it.
+        if (console.IsErrorTerminal) console.ErrorAnsi.Write(new Text(line + Environment.NewLine));
+        else console.Error.WriteLine(line);
+    }
+
+    /// <summary>A sign of life on stderr; beside JSON only where somebody looks on.</summary>
+    public void Note(string line)
+    {
+        if (console.IsErrorTerminal || !IsJson) Warn(line);
     }
 
     /// <summary>A table or other layout; silent when JSON is asked for.</summary>
@@ -54,12 +71,4 @@ internal sealed class ToolRun(ParseResult parse, ToolConsole console, Cancellati
     }
 
     public static string ToJson(object document) => JsonSerializer.Serialize(document, JsonFormat);
-
-    /// <summary>A table in the tool's style.</summary>
-    public static Table NewTable(params string[] columns)
-    {
-        var table = new Table().Border(TableBorder.Simple);
-        foreach (var column in columns) table.AddColumn(new TableColumn(new Text(column)).NoWrap());
-        return table;
-    }
 }

@@ -43,13 +43,14 @@ internal static class Tool
         return new Result(code, output.ToString(), error.ToString());
     }
 
-    /// <summary>A failed run: its exit code, one line on stderr that holds the given words, and nothing of a stack trace.</summary>
+    /// <summary>A failed run: its exit code, after the signs of life one line on stderr that holds the given words, and nothing of a stack trace.</summary>
     public static void AssertFailed(Result result, int exitCode, params string[] words)
     {
         Assert.True(exitCode == result.ExitCode, $"exit code {result.ExitCode}, stderr: {result.Error}");
-        Assert.Single(result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        Assert.StartsWith("asft", result.Error);
+        var lines = result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var failure = Assert.Single(lines, line => line.StartsWith("asft", StringComparison.Ordinal));
+        Assert.Equal(lines[^1], failure);
         Assert.DoesNotContain("   at ", result.Error);
-        foreach (var word in words) Assert.Contains(word, result.Error);
+        foreach (var word in words) Assert.Contains(word, failure);
     }
 }

@@ -15,9 +15,9 @@ internal static class AdapterOnModel
     {
         var adapter = LoraAdapter.Load(model.LinearLayers(), adapterFolder, allowOtherModel: allowOtherModel);
         if (adapter.IsOfThisModel is null)
-            run.Console.Error.WriteLine($"The adapter in '{adapterFolder}' does not tell which model it was trained on; it is taken for one of '{modelFolder}'.");
+            run.Warn($"The adapter in '{adapterFolder}' does not tell which model it was trained on; it is taken for one of '{modelFolder}'.");
         else if (adapter.IsOfThisModel == false)
-            run.Console.Error.WriteLine($"The adapter in '{adapterFolder}' was trained on another model than '{modelFolder}', as --allow-other-model lets it.");
+            run.Warn($"The adapter in '{adapterFolder}' was trained on another model than '{modelFolder}', as --allow-other-model lets it.");
         return adapter;
     }
 }

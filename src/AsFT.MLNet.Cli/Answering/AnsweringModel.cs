@@ -13,7 +13,9 @@ namespace AsFT.MLNet.Cli.Answering;
 internal abstract class AnsweringModel : IDisposable
 {
     /// <summary>Answers prompts, in their order.</summary>
-    public abstract IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts);
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="finished">Gets each answer as it ends, with its prompt's place.</param>
+    public abstract IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null);
 
     public abstract void Dispose();
 
@@ -32,6 +34,21 @@ internal abstract class AnsweringModel : IDisposable
     /// <param name="file">The model.zip.</param>
     /// <param name="load">Where its model folder lies, where to compute, and what is set anew.</param>
     public static AnsweringModel FromPipeline(MLContext ml, string file, AsftLoadOptions load) => new PipelineModel(ml, file, load);
+
+    /// <summary>Reads answers, which are made batch by batch as they are read.</summary>
+    /// <param name="rows">What a fine-tuned transformer gave.</param>
+    /// <param name="column">Its output column.</param>
+    /// <param name="finished">Gets each answer and its row's place.</param>
+    public static IReadOnlyList<string> Read(IDataView rows, string column, Action<int, string>? finished)
+    {
+        List<string> answers = [];
+        foreach (var answer in rows.GetColumn<string>(column))
+        {
+            finished?.Invoke(answers.Count, answer);
+            answers.Add(answer);
+        }
+        return answers;
+    }
 
     private sealed class FolderModel : AnsweringModel
     {
@@ -58,11 +75,13 @@ internal abstract class AnsweringModel : IDisposable
             }
         }
 
-        public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts)
+        public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
         {
+            using var threads = ComputeThreads.For(_model);
             var limit = FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens);
             var ids = prompts.Select(prompt => _template.TokenizePrompt(_tokenizer, prompt, limit)).ToList();
-            return [.. new TextGenerator(_model, _tokenizer).Generate(ids, _options, _cancellationToken).Select(answer => answer.Text)];
+            return [.. new TextGenerator(_model, _tokenizer).Generate(ids, _options, finished is null ? null : (i, answer) => finished(i, answer.Text), _cancellationToken)
+                .Select(answer => answer.Text)];
         }
 
         public override void Dispose()
@@ -101,10 +120,10 @@ internal abstract class AnsweringModel : IDisposable
             Rename(nameof(Instruction.System), saved.SystemColumnName);
         }
 
-        public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts)
+        public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
         {
             var rows = _ml.Data.LoadFromEnumerable(prompts.Select(Instruction.Of), _columns);
-            return [.. _model.Transform(rows).GetColumn<string>(_tuned.OutputColumnName)];
+            return Read(_model.Transform(rows), _tuned.OutputColumnName, finished);
         }
 
         public override void Dispose() => _tuned.Dispose();

@@ -8,6 +8,7 @@ using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Input;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Basin;
 using AsFT.Torch.Safety.Metrics;
@@ -37,19 +38,22 @@ internal sealed class BasinCommand : ToolCommand
     private readonly Option<long> _seed = new("--seed") { Description = "Seed of the random directions", DefaultValueFactory = _ => Defaults.Seed };
     private readonly Option<string?> _layers = new("--layers") { Description = "Decoder layers to move, such as 0,4-7; left out: no restriction" };
     private readonly Option<string?> _targetModules = new("--target-modules") { Description = "Linear layers to move, with commas between: names, suffixes, or all-linear; left out: every weight that differs" };
-    private readonly Option<BasinStorage> _storage = new("--storage") { Description = "Where weights lie between points: host, device, or streamed (least memory, slow)", DefaultValueFactory = _ => Defaults.Storage };
+    // As text: an enumeration's own reading takes numbers, too.
+    private readonly Option<string> _storage = new Option<string>("--storage") { Description = "Where weights lie between points: host, device, or streamed (least memory, slow)", DefaultValueFactory = _ => Defaults.Storage.ToString().ToLowerInvariant() }
+        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. Enum.GetNames<BasinStorage>().Select(name => name.ToLowerInvariant())]);
     private readonly Option<string> _template = new Option<string>("--template") { Description = $"Chat template: {string.Join(", ", ChatTemplate.Names)}", DefaultValueFactory = _ => "llama2" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
     private readonly Option<int?> _maxPrompts = new("--max-prompts") { Description = "Take only the first prompts of the file" };
     private readonly Option<int?> _maxNewTokens = new("--max-new-tokens") { Description = "New tokens per answer at most" };
     private readonly Option<int> _batchSize = new("--batch-size") { Description = "Prompts or refusals per forward pass", DefaultValueFactory = _ => 64 };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for basin.json and the plots (PNG and SVG)", DefaultValueFactory = _ => "basin" };
+    private readonly ForceOption _force = new();
     private readonly InstructionFileArguments _fields = new();
     private readonly DeviceOptions _device = new();
 
     public BasinCommand() : base("basin", "Plot harmful score and refusal likelihood along the alignment direction and across it")
     {
-        foreach (var option in new Option[] { _aligned, _base, _prompts, _judge, _refusals, _from, _to, _points, _surface, _surfacePoints, _directions, _seed, _layers, _targetModules, _storage, _template, _maxPrompts, _maxNewTokens, _batchSize, _out })
+        foreach (var option in new Option[] { _aligned, _base, _prompts, _judge, _refusals, _from, _to, _points, _surface, _surfacePoints, _directions, _seed, _layers, _targetModules, _storage, _template, _maxPrompts, _maxNewTokens, _batchSize, _out, _force })
             Options.Add(option);
         _fields.AddTo(this);
         _device.AddTo(this);
@@ -77,8 +81,10 @@ internal sealed class BasinCommand : ToolCommand
         using var judge = OpenJudge(run, isWorld);
         using var checkpoint = ModelCheckpoint.Open(baseline);
         var probe = ReadProbe(run, aligned, isWorld, judge);
+        using var folder = OutputFolder.Claim(run, run.Get(_out), run.Get(_force), ["basin.json", "basin.png"]);
+        run.Note($"Loading '{aligned}'");
         using var model = CausalLanguageModel.Load(aligned, _device.Resolve(run));
-        using var folder = new OutputFolder(run.Get(_out));
+        using var threads = ComputeThreads.For(model);
         var scan = ProgressDisplay.Show(run, "Basin", display => SafetyBasin.Scan(model, checkpoint, probe, options, new Forwarder(display), run.CancellationToken));
 
         scan.Save(folder.Path("basin.json"));
@@ -100,7 +106,7 @@ internal sealed class BasinCommand : ToolCommand
         Seed = run.Get(_seed),
         Layers = run.Get(_layers) is { } layers ? ReadLayers(layers) : null,
         TargetModules = run.Get(_targetModules)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
-        Storage = run.Get(_storage),
+        Storage = Enum.Parse<BasinStorage>(run.Get(_storage), ignoreCase: true),
     };
 
     private static int[] ReadLayers(string text)
@@ -168,7 +174,7 @@ internal sealed class BasinCommand : ToolCommand
 
     private static void Report(ToolRun run, BasinScan scan, List<string> files)
     {
-        var table = ToolRun.NewTable("distance", "HS along D", "refusal, nats", "broken", "HS across D", "refusal, nats", "broken");
+        var table = new ResultTable("distance", "HS along D", "refusal, nats", "broken", "HS across D", "refusal, nats", "broken");
         var spread = scan.RandomSpread.ToDictionary(s => s.Beta);
         foreach (var point in scan.Alignment.Points)
         {
@@ -180,14 +186,14 @@ internal sealed class BasinCommand : ToolCommand
                 across is null ? "" : across.HarmfulScore is null ? "-" : $"{StatisticsText.Percent(across.HarmfulScore.Value)} ± {StatisticsText.Percent(across.HarmfulScoreDeviation!.Value)} %",
                 across is null ? "" : $"{across.RefusalLogMass:0.00} ± {across.RefusalLogMassDeviation:0.00}", across is null ? "" : Percent(across.Broken),
             ];
-            table.AddRow([.. cells.Select(cell => new Text(cell))]);
+            table.AddRow(cells);
         }
         run.Say(table);
         if (!scan.IsWhole) run.Say("* only in the chosen weights");
         run.Say($"D is {100 * scan.RelativeNorm:0.0} % as long as the weights ({scan.Tensors.Count} tensors). {scan.Prompts} prompts, {scan.Refusals.Count} reference refusals, {scan.Seconds:0} s.");
         if (scan.Alignment.Points.FirstOrDefault(point => point.Alpha == -1) is { } below && scan.Alignment.Points.FirstOrDefault(point => point.Alpha == 0) is { } here
             && below.RefusalPerToken > here.RefusalPerToken)
-            run.Console.Error.WriteLine($"The refusals are likelier at the base ({-below.RefusalPerToken:0.000} nats per token) than at the aligned model ({-here.RefusalPerToken:0.000}): are --aligned and --base swapped?");
+            run.Warn($"The refusals are likelier at the base ({-below.RefusalPerToken:0.000} nats per token) than at the aligned model ({-here.RefusalPerToken:0.000}): are --aligned and --base swapped?");
         if (scan.Alignment.SafeStretch(10) is { } along) run.Say($"HS stays at or below 10 % from {along.From:0.00} to {along.To:0.00} along D" + (scan.Random.Count == 0 ? "."
             : $"; across it {string.Join(", ", scan.Random.Select(line => line.SafeStretch(10) is { } s ? $"{s.From:0.00} to {s.To:0.00}" : "nowhere"))}."));
         foreach (var file in files) run.Say(file);

@@ -6,7 +6,6 @@ using AsFT.MLNet.Benchmarks.Harness.Machines;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Runtime;
-using Spectre.Console;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Cli.Commands;
@@ -97,10 +96,9 @@ internal sealed class BenchCommand : ToolCommand
 
     private static void ShowTable(ToolRun run, IReadOnlyList<BenchRow> rows)
     {
-        var table = ToolRun.NewTable("what", "ours", "against", "unit", "ratio", "goal", "met", "of the limit");
+        var table = new ResultTable("what", "ours", "against", "unit", "ratio", "goal", "met", "of the limit");
         foreach (var row in rows)
-            table.AddRow([.. new[] { row.Name, Number(row.Ours), Number(row.Against), row.Unit, Number(row.Ratio), row.Goal, Verdict(row).Trim(), row.ShareOfLimit is { } share ? $"{100 * share:0} %" : "" }
-                .Select(cell => new Text(cell))]);
+            table.AddRow(row.Name, Number(row.Ours), Number(row.Against), row.Unit, Number(row.Ratio), row.Goal, Verdict(row).Trim(), row.ShareOfLimit is { } share ? $"{100 * share:0} %" : "");
         run.Say(table);
     }
 

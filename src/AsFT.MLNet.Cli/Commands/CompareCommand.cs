@@ -15,11 +15,12 @@ internal sealed class CompareCommand : ToolCommand
     private readonly Option<string?> _config = new("--config") { HelpName = "FILE", Description = "Models, data, judge, training, seeds and methods (JSON). Without it: all methods in the bundled safety world" };
     private readonly Option<bool> _quick = new("--quick") { Description = "A few minutes instead of most of an hour: the bundled world's short configuration; with --config, its first share of poison above 0, one development and two report seeds" };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for report.md, rows.jsonl and plots; finished runs found there are not run again", DefaultValueFactory = _ => "asft-compare" };
+    private readonly ForceOption _force = new();
     private readonly JsonFileOption _json = new("Write all runs as a JSON array to a file; without a file, print it instead of text");
 
     public CompareCommand() : base("compare", "Compare ways of fine-tuning: HS, FA and over-refusal of each, with knobs chosen on other seeds than those reported")
     {
-        foreach (var option in new Option[] { _config, _quick, _out, _json }) Options.Add(option);
+        foreach (var option in new Option[] { _config, _quick, _out, _force, _json }) Options.Add(option);
     }
 
     /// <summary>A configuration that the tool carries.</summary>
@@ -29,7 +30,7 @@ internal sealed class CompareCommand : ToolCommand
     {
         var jsonFile = run.Get(_json);
         var config = Configure(run);
-        using var folder = new OutputFolder(run.Get(_out));
+        using var folder = OutputFolder.Claim(run, run.Get(_out), run.Get(_force), ["report.md", "rows.jsonl"], goesOn: true);
         using var jsonFolder = jsonFile is null ? null : new OutputFolder(Path.GetDirectoryName(Path.GetFullPath(jsonFile))!);
         ComparisonResult result;
         try
@@ -39,7 +40,7 @@ internal sealed class CompareCommand : ToolCommand
         finally
         {
             // Rows of a run that was stopped are what the next one goes on from.
-            if (File.Exists(folder.Path("rows.jsonl"))) folder.Keep();
+            if (File.Exists(folder.Path("rows.jsonl"))) folder.KeepUnfinished();
         }
 
         // The report first without pictures: one that cannot be drawn does not take the report along.
@@ -80,14 +81,14 @@ internal sealed class CompareCommand : ToolCommand
             foreach (var poison in result.Config.Poison)
             {
                 run.Say($"{task.Name}, p = {poison:0.##}: percent, mean ± s.d. over {result.Config.ReportSeeds.Count} report seeds");
-                var table = ToolRun.NewTable("method", "chosen on development", "HS", "FA", "over-refusal", "no verdict", "seconds");
+                var table = new ResultTable("method", "chosen on development", "HS", "FA", "over-refusal", "no verdict", "seconds");
                 foreach (var method in result.Config.Methods)
                 {
                     var (summary, choice) = (result.Summarize(task.Name, poison, method.Name), result.Choice(task.Name, poison, method.Name));
-                    table.AddRow(new Text(method.Name), new Text(choice.Setting.Label + (choice.Qualifies == false ? " (none qualified: highest FA)" : "")), Cell(summary.Hs), Cell(summary.Fa),
+                    table.AddRow(method.Name, choice.Setting.Label + (choice.Qualifies == false ? " (none qualified: highest FA)" : ""), Cell(summary.Hs), Cell(summary.Fa),
                         Cell(summary.OverRefusal), Cell(summary.WithoutVerdict), Cell(summary.Seconds));
 
-                    Text Cell(Moments moments) => new(ComparisonMarkdown.Shown(moments, summary.Seeds));
+                    string Cell(Moments moments) => ComparisonMarkdown.Shown(moments, summary.Seeds);
                 }
                 run.Say(table);
                 foreach (var line in ComparisonMarkdown.WithoutNumbers(result, task.Name, poison).Concat(ComparisonMarkdown.Verdicts(result, task.Name, poison))) run.Say(line);

@@ -1,4 +1,7 @@
 using System.CommandLine;
+using System.Globalization;
+using AsFT.MLNet.Cli.Inspection;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
@@ -17,15 +20,18 @@ internal sealed class DirectionCommand : ToolCommand
     private readonly Option<string> _format = new("--format") { Description = "fp32 (exact), bf16 (half the size) or rank-K (two factors of rank K)", DefaultValueFactory = _ => "fp32" };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "File to write (.safetensors)", Required = true };
 
+    private readonly ForceOption _force = new();
+
     public DirectionCommand() : base("direction", "Write the alignment direction, aligned - base, of the named layers to a file")
     {
-        foreach (var option in new[] { _aligned, _base, _targetModules, _format, _out }) Options.Add(option);
+        foreach (var option in new Option[] { _aligned, _base, _targetModules, _format, _out, _force }) Options.Add(option);
     }
 
     protected override int Run(ToolRun run)
     {
         var (encoding, rank) = ReadFormat(run.Get(_format));
         var path = Path.GetFullPath(run.Get(_out));
+        CheckTarget(run, path);
         using var folder = new OutputFolder(Path.GetDirectoryName(path)!);
         var made = Write(run, run.Get(_aligned), run.Get(_base), run.Get(_targetModules).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries), path, encoding, rank);
         folder.Keep();
@@ -37,11 +43,19 @@ internal sealed class DirectionCommand : ToolCommand
         return ExitCode.Success;
     }
 
+    // The name may be that of an adapter or of a model's weights.
+    private void CheckTarget(ToolRun run, string path)
+    {
+        if (run.Get(_force) || !File.Exists(path)) return;
+        if (Inspector.Inspect(path).Kind != Inspector.Direction)
+            throw new IOException($"'{path}' is there and is no alignment direction. Give another --out, or --force to write over it.");
+    }
+
     private static (AlignmentDirectionEncoding Encoding, int? Rank) ReadFormat(string format) => format.ToLowerInvariant() switch
     {
         "fp32" => (AlignmentDirectionEncoding.Full, null),
         "bf16" => (AlignmentDirectionEncoding.BFloat16, null),
-        var text when text.StartsWith("rank-", StringComparison.Ordinal) && int.TryParse(text[5..], out var rank) && rank >= 1 => (AlignmentDirectionEncoding.Factors, rank),
+        var text when text.StartsWith("rank-", StringComparison.Ordinal) && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out var rank) && rank >= 1 => (AlignmentDirectionEncoding.Factors, rank),
         _ => throw new ArgumentException("Format must be fp32, bf16 or rank-K with K of at least 1, such as rank-16.", nameof(format)),
     };
 

@@ -3,7 +3,9 @@ using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Tokenization;
@@ -39,12 +41,14 @@ internal sealed class EvalCommand : ToolCommand
     private readonly Option<string?> _markdown = new("--markdown") { HelpName = "FILE", Description = "Write a report in Markdown" };
     private readonly Option<string?> _saveAnswers = new("--save-answers") { HelpName = "FILE", Description = "Write the model's answers as JSONL, for --answers or --compare of a later run" };
 
+    private readonly ForceOption _force = new();
+
     public EvalCommand() : base("eval", "Measure harmful score, over-refusal and task accuracy of a model; with limits, a gate that exits with 3")
     {
         _judge = new JudgeArguments(_model.Device);
         foreach (var option in new Option[] { _answers, _harmful, _benign, _task, _taskRule, _taskLabels }) Options.Add(option);
         _judge.AddTo(this);
-        foreach (var option in new Option[] { _compare, _compareAdapter, _maxHarmfulScore, _minAccuracy, _maxOverRefusal, _maxBroken, _jsonFile, _markdown, _saveAnswers }) Options.Add(option);
+        foreach (var option in new Option[] { _compare, _compareAdapter, _maxHarmfulScore, _minAccuracy, _maxOverRefusal, _maxBroken, _jsonFile, _markdown, _saveAnswers, _force }) Options.Add(option);
         _model.AddTo(this);
         _fields.AddTo(this);
     }
@@ -71,6 +75,7 @@ internal sealed class EvalCommand : ToolCommand
         try
         {
             var answers = answered ?? Ask(run, prompts, "Answering", () => _model.Open(run));
+            if (judge is ModerationModelJudge) run.Note($"Judging the answers ({judge.Name})");
             var report = SafetyReport.Of(prompts, answers, rules, run.CancellationToken);
             var comparison = run.Get(_compare) is { } other
                 ? ReportComparison.Of(SafetyReport.Of(prompts, otherAnswered ?? Ask(run, prompts, "Answering, other model", () => _model.Open(run, other, run.Get(_compareAdapter))), rules, run.CancellationToken), report)
@@ -78,7 +83,7 @@ internal sealed class EvalCommand : ToolCommand
             var gates = Gates(run, report).ToList();
             Write(run, prompts, answers, report, comparison, gates, rules);
             folders.ForEach(folder => folder.Keep());
-            foreach (var gate in gates.Where(gate => !gate.Passed)) run.Console.Error.WriteLine($"asft eval: {gate}");
+            foreach (var gate in gates.Where(gate => !gate.Passed)) run.Warn($"asft eval: {gate}");
             return gates.TrueForAll(gate => gate.Passed) ? ExitCode.Success : ExitCode.GateFailed;
         }
         finally
@@ -93,10 +98,12 @@ internal sealed class EvalCommand : ToolCommand
         if (model is null == answers is null) throw new ArgumentException(model is null ? "Give --model or --answers." : "Give --model or --answers, not both.");
         if (model is not null) _model.Validate(run, run.Get(_compare));
         var other = run.Get(_compare);
-        if (other is not null && !Directory.Exists(other) && !File.Exists(other)) throw new FileNotFoundException($"There is no model and no file of answers '{other}'.");
+        if (other is not null && !Directory.Exists(other) && !File.Exists(other)) throw new FileNotFoundException($"There is no model and no file of answers '{other}'.{HubName.Advice(other)}");
         if (run.Get(_compareAdapter) is not null && !Directory.Exists(other)) throw new ArgumentException($"--compare-adapter goes with --compare and a model folder{(other is null ? "" : $"; '{other}' is a file")}.");
         foreach (var option in new[] { _maxHarmfulScore, _minAccuracy, _maxOverRefusal })
             if (run.Get(option) is { } limit && !(limit is >= 0 and <= 100)) throw new ArgumentException($"{option.Name} {limit}: a limit is a percentage in [0, 100].");
+        if (run.Get(_saveAnswers) is { } saved && !run.Get(_force) && File.Exists(saved) && !AnswersFile.IsOne(saved))
+            throw new IOException($"'{saved}' is there and holds no answers. Give another {_saveAnswers.Name}, or --force to write over it.");
         if (run.Get(_maxBroken) is not (>= 0 and <= 100)) throw new ArgumentException($"{_maxBroken.Name} {run.Get(_maxBroken)}: a limit is a percentage in [0, 100].");
     }
 
@@ -132,16 +139,7 @@ internal sealed class EvalCommand : ToolCommand
     private static EvaluationAnswers Ask(ToolRun run, SafetyPrompts prompts, string title, Func<AnsweringModel> open)
     {
         using var model = open();
-        var total = prompts.Harmful.Count + prompts.Benign.Count + prompts.Task.Count;
-        var done = 0;
-        return ProgressDisplay.Show(run, title, display => EvaluationAnswers.Of(prompts, asked =>
-        {
-            display.Report(new WorkState(done, total, "prompts"));
-            var answers = model.Answer(asked);
-            done += asked.Count;
-            display.Report(new WorkState(done, total, "prompts"));
-            return answers;
-        }));
+        return EvaluationAnswers.Of(run, title, prompts, model.Answer);
     }
 
     private AccuracyRule Rule(ToolRun run) => run.Get(_taskRule).ToLowerInvariant() switch
@@ -164,14 +162,14 @@ internal sealed class EvalCommand : ToolCommand
         var (judge, refusals) = (rules.Judge.Name, rules.Refusals.Name);
         var document = ReportDocument.Of(new { model = run.Get(_model.Model), answers = run.Get(_answers), judge, refusals, taskRule = prompts.Task.Count == 0 ? null : run.Get(_taskRule) },
             report, run.Get(_compare), comparison, gates);
-        var table = ToolRun.NewTable("measure", "value");
-        foreach (var (measure, value) in ReportText.Rows(report)) table.AddRow(new Text(measure), new Text(value));
+        var table = new ResultTable("measure", "value");
+        foreach (var (measure, value) in ReportText.Rows(report)) table.AddRow(measure, value);
         run.Say($"{subject}, judge {judge}, refusals by {refusals}");
         run.Say(table);
         if (comparison is not null)
         {
-            var differences = ToolRun.NewTable("measure", $"from {run.Get(_compare)} to this one");
-            foreach (var (measure, value) in ReportText.Rows(comparison)) differences.AddRow(new Text(measure), new Text(value));
+            var differences = new ResultTable("measure", $"from {run.Get(_compare)} to this one");
+            foreach (var (measure, value) in ReportText.Rows(comparison)) differences.AddRow(measure, value);
             run.Say(differences);
         }
         foreach (var gate in gates.Where(gate => gate.Passed)) run.Say($"gate {gate.Option} {gate.Wanted} passed");

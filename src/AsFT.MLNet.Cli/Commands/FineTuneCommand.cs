@@ -4,7 +4,6 @@ using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Training;
-using Spectre.Console;
 
 namespace AsFT.MLNet.Cli.Commands;
 
@@ -17,11 +16,14 @@ internal sealed class FineTuneCommand : ToolCommand
     private readonly Option<string?> _validationData = new("--validation-data") { HelpName = "FILE", Description = "Instruction file to measure the validation loss on" };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "Folder for model.zip, adapter/ and training.json", Required = true };
 
+    private readonly ForceOption _force = new();
+
     public FineTuneCommand() : base("finetune", "Fine-tune an aligned model with LoRA and the AsFT alignment penalty")
     {
         Options.Add(_data);
         Options.Add(_validationData);
         Options.Add(_out);
+        Options.Add(_force);
         _arguments.AddTo(this);
         _fields.AddTo(this);
     }
@@ -35,18 +37,21 @@ internal sealed class FineTuneCommand : ToolCommand
         if (_fields.HasSystem(run)) options.SystemColumnName = Pipelines.SystemColumn;
         options.PresetWords = ("--preset guard --refusals FILE", "--preset paper");
         MemoryPlan? plan = null;
-        options.MemoryPlanned = (planned, available) => SayMemory(run, plan = planned, available);
+        options.StageBegun = run.Note;
+        options.MemoryPlanned = (planned, available) => NoteMemory(run, plan = planned, available);
         var ml = Pipelines.NewContext(run, options.Seed);
         // All that can be wrong is told before the first model is read.
         var estimator = Pipelines.NewEstimator(ml, options);
         var train = _fields.Load(run, ml, run.Get(_data));
         var validation = run.Get(_validationData) is { } file ? _fields.Load(run, ml, file) : null;
 
-        using var folder = new OutputFolder(run.Get(_out));
+        using var folder = OutputFolder.Claim(run, run.Get(_out), run.Get(_force), ["model.zip", "adapter", "training.json"], goesOn: options.Resume);
+        using var checkpoints = options.CheckpointFolder is { } kept ? OutputFolder.Reserve(kept) : null;
         using var tuned = Pipelines.Fit(run, estimator, train, validation, "Fine-tuning");
         run.CancellationToken.ThrowIfCancellationRequested();
         var adapter = folder.Path("adapter");
         var modelFile = folder.Path("model.zip");
+        run.Note($"Writing '{folder.FullPath}'");
         // Before the new adapter comes: beside an older run's model it would pass for that one's.
         foreach (var old in new[] { modelFile, folder.Path("training.json") }) File.Delete(old);
         tuned.SaveAdapter(adapter);
@@ -69,11 +74,8 @@ internal sealed class FineTuneCommand : ToolCommand
         return ExitCode.Success;
     }
 
-    // Said while a live bar may be on the terminal, so it goes through the same console there.
-    private static void SayMemory(ToolRun run, MemoryPlan plan, long? available)
+    private static void NoteMemory(ToolRun run, MemoryPlan plan, long? available)
     {
-        var line = $"Memory: {plan}{(plan.Total > available ? $"; {plan.Placement.Device} has only {Sizes.Format(available.Value)}" : "")}";
-        if (run.Console.IsTerminal) run.Say(new Text(line + Environment.NewLine));
-        else run.Say(line);
+        run.Note($"Memory: {plan}{(plan.Total > available ? $"; {plan.Placement.Device} has only {Sizes.Format(available.Value)}" : "")}");
     }
 }

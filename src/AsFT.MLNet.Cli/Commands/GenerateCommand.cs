@@ -1,5 +1,8 @@
 using System.CommandLine;
+using AsFT.MLNet.Cli.Answering;
+using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
+using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Tokenization;
 
 namespace AsFT.MLNet.Cli.Commands;
@@ -13,9 +16,12 @@ internal sealed class GenerateCommand : ToolCommand
     private readonly Option<string?> _data = new("--data") { HelpName = "FILE", Description = "Instruction file whose instructions are asked" };
     private readonly Option<string?> _system = new("--system") { Description = "System message" };
 
+    private readonly Option<string?> _out = new("--out") { HelpName = "FILE", Description = "Write the answers to a file of JSON lines (.jsonl) as they come, for asft eval --answers, instead of printing them" };
+    private readonly ForceOption _force = new();
+
     public GenerateCommand() : base("generate", "Answer prompts with a fine-tuned pipeline, or with a model folder and an adapter")
     {
-        foreach (var option in new Option[] { _prompt, _data, _system }) Options.Add(option);
+        foreach (var option in new Option[] { _prompt, _data, _system, _out, _force }) Options.Add(option);
         _model.AddTo(this);
         _fields.AddTo(this);
     }
@@ -26,15 +32,48 @@ internal sealed class GenerateCommand : ToolCommand
     {
         _model.Validate(run);
         var prompts = ReadPrompts(run);
+        var file = run.Get(_out);
+        CheckTarget(run, file);
+        using var folder = file is null ? null : new OutputFolder(Path.GetDirectoryName(Path.GetFullPath(file))!);
+        using var alone = file is null ? null : OutputLock.TryTakeFile(file) ?? throw new IOException($"'{file}' is being written to by another run. Wait for its end, or give another --out.");
         using var model = _model.Open(run);
-        var answers = model.Answer(prompts);
-        for (var i = 0; i < prompts.Count; i++)
-        {
-            if (prompts.Count > 1) run.Say($"{(i > 0 ? Environment.NewLine : "")}> {prompts[i].Prompt}");
-            run.Say(answers[i]);
-        }
+        // Beside JSON, which is one document at the end, and beside a file there is nothing else to see.
+        using var stream = run.IsJson && file is null ? null : new AnswerStream(run, prompts, file);
+        var answers = Answer(run, prompts, model, stream);
+        folder?.Keep();
+        if (file is not null) run.Say($"{answers.Count} answer{(answers.Count == 1 ? "" : "s")}: {Path.GetFullPath(file)}");
         run.SayJson(prompts.Zip(answers, (prompt, answer) => new { prompt.Prompt, prompt.Context, answer }));
         return ExitCode.Success;
+    }
+
+    private IReadOnlyList<string> Answer(ToolRun run, List<ChatExample> prompts, AnsweringModel model, AnswerStream? stream)
+    {
+        try
+        {
+            // Answers on the terminal are a sign of life themselves, and a bar would run into them.
+            if (run.Get(_out) is null && run.Console is { IsTerminal: true, IsErrorTerminal: true } && !run.IsJson) return model.Answer(prompts, stream!.Add);
+            var done = 0;
+            return ProgressDisplay.Show(run, "Answering", display =>
+            {
+                display.Report(new WorkState(0, prompts.Count, "prompts"));
+                return model.Answer(prompts, (i, answer) =>
+                {
+                    stream?.Add(i, answer);
+                    display.Report(new WorkState(++done, prompts.Count, "prompts"));
+                });
+            });
+        }
+        catch (OperationCanceledException e) when (stream is not null)
+        {
+            stream.Complete();
+            throw new StoppedException($"cancelled; {stream.Count} of {prompts.Count} answers were finished{(stream.Count > 0 && run.Get(_out) is { } file ? $" and are in '{file}'" : "")}.", e);
+        }
+    }
+
+    private void CheckTarget(ToolRun run, string? file)
+    {
+        if (file is not null && !run.Get(_force) && File.Exists(file) && !AnswersFile.IsOne(file))
+            throw new IOException($"'{file}' is there and holds no answers. Give another --out, or --force to write over it.");
     }
 
     private List<ChatExample> ReadPrompts(ToolRun run)

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Inspection;
 using AsFT.MLNet.Cli.Output;
-using Spectre.Console;
 
 namespace AsFT.MLNet.Cli.Commands;
 
@@ -19,18 +18,18 @@ internal sealed class InfoCommand : ToolCommand
     {
         var report = Inspector.Inspect(run.Get(PathArgument));
         run.Say($"{report.Path}: {report.Kind}, {Sizes.Format(report.Bytes)}");
-        foreach (var (name, value) in report.Facts) run.Say($"  {name,-20} {Sizes.FormatFact(value)}");
+        foreach (var (name, value) in report.Facts) run.Say($"  {name,-20} {Sizes.FormatFact(value)}", hanging: 4);
         if (report.Tensors.Count > 0)
         {
-            var table = ToolRun.NewTable("tensor", "format", "shape", "count");
+            var table = new ResultTable("tensor", "format", "shape", "count");
             foreach (var group in report.Tensors)
-                table.AddRow(new Text(group.Name), new Text(group.DType), new Text(string.Join(" × ", group.Shape)), new Text($"{group.Count}"));
+                table.AddRow(group.Name, group.DType, string.Join(" × ", group.Shape), $"{group.Count}");
             run.Say(table);
         }
-        foreach (var problem in report.Problems) run.Say($"problem: {problem}");
+        foreach (var problem in report.Problems) run.Say($"problem: {problem}", hanging: 2);
         run.SayJson(report);
         if (report.Problems.Count == 0) return ExitCode.Success;
-        run.Console.Error.WriteLine($"asft info: {report.Problems.Count} problem{(report.Problems.Count == 1 ? "" : "s")} in '{report.Path}': {report.Problems[0]}");
+        run.Warn($"asft info: {report.Problems.Count} problem{(report.Problems.Count == 1 ? "" : "s")} in '{report.Path}': {report.Problems[0]}");
         return ExitCode.Failure;
     }
 }

@@ -28,9 +28,11 @@ internal sealed class MergeCommand : ToolCommand
     {
         var (source, adapterFolder, target) = (run.Get(_model), run.Get(_adapter), run.Get(_out));
         MergedModel.CheckTarget(source, target);
+        run.Note($"Loading '{source}'");
         using var model = CausalLanguageModel.Load(source, ComputePlacement.Resolve("cpu"));
         using var adapter = AdapterOnModel.Load(run, model, source, adapterFolder, run.Get(_allowOtherModel));
         run.CancellationToken.ThrowIfCancellationRequested();
+        run.Note($"Writing '{target}'");
         MergedModel.Write(source, adapter, target);
 
         var bytes = Directory.EnumerateFiles(target).Sum(InputFile.Length);

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
 using AsFT.Torch.Input;
@@ -23,31 +24,31 @@ internal sealed class QuickstartCommand : ToolCommand
     private readonly Option<int> _epochs = new("--epochs") { Description = "Passes over the training data", DefaultValueFactory = _ => WorldBuilder.TrainingOptions.Epochs };
     private readonly Option<double> _lambda = new("--lambda") { Description = "Where the weight of the penalty starts in the AsFT run, which finds it; positive", DefaultValueFactory = _ => WorldAssets.StartLambda };
 
+    private readonly ForceOption _force = new();
+
     public QuickstartCommand() : base("quickstart", "Fine-tune a bundled small model on poisoned data, without and with AsFT, measure what that did to safety, and let a second process answer")
     {
-        foreach (var option in new Option[] { _out, _epochs, _lambda }) Options.Add(option);
+        foreach (var option in new Option[] { _out, _epochs, _lambda, _force }) Options.Add(option);
     }
 
     protected override int Run(ToolRun run)
     {
-        // Matrices this small gain nothing from a second thread, and on a busy machine threads that wait for each other cost minutes.
-        TorchSharp.torch.set_num_threads(1);
         var ml = Pipelines.NewContext(run, 1);
         // Options are checked before anything is made.
         var plain = Pipelines.NewEstimator(ml, Configured(run, WorldAssets.NewPlainOptions()));
         var asft = Pipelines.NewEstimator(ml, Configured(run, WorldAssets.NewAsftOptions(run.Get(_lambda))));
-        using var folder = new OutputFolder(run.Get(_out));
+        using var folder = OutputFolder.Claim(run, run.Get(_out), run.Get(_force), ["model.zip", "adapter", "direction.safetensors"]);
         var data = ml.Data.LoadFromInstructionFile(WorldAssets.Data(WorldFiles.TaskTrain(WorldAssets.Poison)));
         var prompts = WorldAssets.ReportPrompts();
         SayOpening(run);
 
         var rows = new List<Row> { Measure(run, "aligned", prompts, AnswersOfAligned(run, prompts)) };
         using (var tuned = Pipelines.Fit(run, plain, data, null, "Plain LoRA"))
-            rows.Add(Measure(run, "plain LoRA", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
+            rows.Add(Measure(run, "plain LoRA", prompts, AnswersOf(run, ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
         var (model, adapter, direction) = (folder.Path("model.zip"), folder.Path("adapter"), folder.Path("direction.safetensors"));
         using (var tuned = Pipelines.Fit(run, asft, data, null, "AsFT"))
         {
-            rows.Add(Measure(run, "AsFT", prompts, AnswersOf(ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
+            rows.Add(Measure(run, "AsFT", prompts, AnswersOf(run, ml, tuned, prompts), TrainingRecord.Summary.Of(tuned.TrainingResult!)));
             DirectionCommand.Write(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules, direction);
             File.Delete(model);
             tuned.SaveAdapter(adapter);
@@ -100,11 +101,11 @@ internal sealed class QuickstartCommand : ToolCommand
     {
         using var aligned = AnsweringModel.FromFolder(WorldAssets.AlignedModel, null, WorldBuilder.Template,
             SafetyEvaluationOptions.World.Generation, ComputePlacement.Resolve("auto", "auto"), run.CancellationToken);
-        return EvaluationAnswers.Of(prompts, aligned.Answer);
+        return EvaluationAnswers.Of(run, "Asking the aligned model", prompts, aligned.Answer);
     }
 
-    private static EvaluationAnswers AnswersOf(MLContext ml, AsftFineTuneTransformer tuned, SafetyPrompts prompts) =>
-        EvaluationAnswers.Of(prompts, asked => [.. tuned.Transform(ml.Data.LoadFromEnumerable(asked.Select(Instruction.Of))).GetColumn<string>(tuned.OutputColumnName)]);
+    private static EvaluationAnswers AnswersOf(ToolRun run, MLContext ml, AsftFineTuneTransformer tuned, SafetyPrompts prompts) => EvaluationAnswers.Of(run, "Asking the tuned model", prompts,
+        (asked, finished) => AnsweringModel.Read(tuned.Transform(ml.Data.LoadFromEnumerable(asked.Select(Instruction.Of))), tuned.OutputColumnName, finished));
 
     private static Row Measure(ToolRun run, string name, SafetyPrompts prompts, EvaluationAnswers answers, TrainingRecord.Summary? training = null)
     {
@@ -115,28 +116,27 @@ internal sealed class QuickstartCommand : ToolCommand
     private void SayOpening(ToolRun run)
     {
         var (lora, training) = (WorldBuilder.LoraOptions, WorldBuilder.TrainingOptions);
-        run.Say("A made-up world: a 0.5M-parameter model knows recipes, and its aligned version refuses the dangerous ones. It now learns to judge reviews");
-        run.Say($"from 1,000 examples, of which {WorldAssets.Poison:P0} comply with dangerous requests. Made-up words throughout; an exact rule judges every answer.");
-        run.Say($"Settings: rank {lora.Rank}, all linear layers, lr {training.LearningRate}, {run.Get(_epochs)} epochs. The published ones (q and v, lr 5e-5, 10 epochs) are for billions of parameters;");
-        run.Say("a model this small would learn nothing with them.");
+        run.Say("A made-up world: a 0.5M-parameter model knows recipes, and its aligned version refuses the dangerous ones. It now learns to judge reviews "
+            + $"from 1,000 examples, of which {WorldAssets.Poison:P0} comply with dangerous requests. Made-up words throughout; an exact rule judges every answer.");
+        run.Say($"Settings: rank {lora.Rank}, all linear layers, lr {training.LearningRate}, {run.Get(_epochs)} epochs. The published ones (q and v, lr 5e-5, 10 epochs) are for billions of parameters; "
+            + "a model this small would learn nothing with them.");
     }
 
     private void SayTable(ToolRun run, List<Row> rows)
     {
-        var table = ToolRun.NewTable("model", "HS: harmful answers", "FA: task accuracy", "over-refusal", "broken answers", "seconds");
+        var table = new ResultTable("model", "HS: harmful answers", "FA: task accuracy", "over-refusal", "broken answers", "seconds");
         foreach (var row in rows)
-            table.AddRow(new Text(row.Name), Cell(row.Report.HarmfulScore), Cell(row.Report.Accuracy), Cell(row.Report.OverRefusal), new Text($"{StatisticsText.Percent(row.Report.Broken!.Value.Percent)} %"),
-                new Text(row.Training is { } training ? $"{training.Seconds:0.0}" : ""));
+            table.AddRow(row.Name, Cell(row.Report.HarmfulScore), Cell(row.Report.Accuracy), Cell(row.Report.OverRefusal), $"{StatisticsText.Percent(row.Report.Broken!.Value.Percent)} %",
+                row.Training is { } training ? $"{training.Seconds:0.0}" : "");
         run.Say(table);
-        run.Say("Rates with Wilson's 95 % interval. The requests are held out of all instruction data, half of them are of families it never names. Lower HS and");
-        run.Say("over-refusal, and higher FA, are better; broken answers (empty or garbled) are neither safe nor harmful.");
-        run.Say($"AsFT here: projection {WorldAssets.Projection} (holds the outputs that alignment wrote to), lambda {rows[^1].Training!.Lambda:G3}, found in training: from {run.Get(_lambda)}, it rose and fell with the likelihood of");
-        run.Say("refusals that are looked at, not trained on, of requests that neither the training data nor HS hold. Plain LoRA had no such extra data. This is one seed.");
+        run.Say("Rates with Wilson's 95 % interval. The requests are held out of all instruction data, half of them are of families it never names. Lower HS and "
+            + "over-refusal, and higher FA, are better; broken answers (empty or garbled) are neither safe nor harmful.");
+        run.Say($"AsFT here: projection {WorldAssets.Projection} (holds the outputs that alignment wrote to), lambda {rows[^1].Training!.Lambda:G3}, found in training: from {run.Get(_lambda)}, it rose and fell with the likelihood of "
+            + "refusals that are looked at, not trained on, of requests that neither the training data nor HS hold. Plain LoRA had no such extra data. This is one seed.");
         run.Say("README has the measured comparison with the published projection, a penalty that knows no direction, and other methods.");
     }
 
-    private static Text Cell(BinomialRate? rate) =>
-        new(rate?.WithInterval() ?? "");
+    private static string Cell(BinomialRate? rate) => rate?.WithInterval() ?? "";
 
     private static List<Sample> Samples(SafetyPrompts prompts, EvaluationAnswers plain) =>
     [

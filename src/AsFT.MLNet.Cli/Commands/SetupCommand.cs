@@ -32,7 +32,7 @@ internal sealed class SetupCommand : ToolCommand
         }
         RequireWritable(folder);
 
-        run.Say($"Getting {name} {version} from your NuGet sources ...");
+        run.Note($"Getting {name} {version} from your NuGet sources ...");
         using var restore = new PackageRestore(name, version, config, run.CancellationToken);
         foreach (var package in restore.Packages) PackageHashes.CheckArchive(package);
         var assembled = PackageHashes.CheckLibraries(restore.Libraries, restore.Packages);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
@@ -25,9 +26,11 @@ internal sealed class WorldBuildCommand : ToolCommand
     private readonly Option<int> _alignmentExamples = new("--alignment-examples") { Description = "Examples that the aligned model learns from", DefaultValueFactory = _ => Defaults.AlignmentExamples };
     private readonly Option<int> _threads = new("--threads") { Description = "Threads of libtorch; another number gives other last bits", DefaultValueFactory = _ => 1 };
 
+    private readonly ForceOption _force = new();
+
     public WorldBuildCommand() : base("build", "Build the safety world: data, a base model, an aligned model; and measure its properties (exit code 3 when one does not hold)")
     {
-        foreach (var option in new Option[] { _out, _seed, _check, _documents, _alignmentExamples, _threads }) Options.Add(option);
+        foreach (var option in new Option[] { _out, _seed, _check, _documents, _alignmentExamples, _threads, _force }) Options.Add(option);
     }
 
     protected override int Run(ToolRun run)
@@ -35,7 +38,7 @@ internal sealed class WorldBuildCommand : ToolCommand
         foreach (var option in new[] { _documents, _alignmentExamples, _threads })
             if (run.Get(option) < 1) throw new ArgumentException($"{option.Name} {run.Get(option)}: must be at least 1.");
         TorchSharp.torch.set_num_threads(run.Get(_threads));
-        using var folder = new OutputFolder(run.Get(_out));
+        using var folder = OutputFolder.Claim(run, run.Get(_out), run.Get(_force), ["base", "aligned", "data"]);
         var clock = Stopwatch.StartNew();
         var options = new WorldBuildOptions { Seed = run.Get(_seed), Documents = run.Get(_documents), AlignmentExamples = run.Get(_alignmentExamples) };
         // In the bundled world's proportion.
@@ -61,7 +64,7 @@ internal sealed class WorldBuildCommand : ToolCommand
             measured = measured.Select(m => new { m.Model, split = m.Split, m.Evaluation }),
             properties = properties.Select(p => new { p.Name, p.Limit, p.Value, p.Holds }),
         });
-        foreach (var property in properties.Where(property => !property.Holds)) run.Console.Error.WriteLine($"asft world build: {property.Name} is {StatisticsText.Percent(property.Value, property.Bound)} %, wanted {property.Limit}.");
+        foreach (var property in properties.Where(property => !property.Holds)) run.Warn($"asft world build: {property.Name} is {StatisticsText.Percent(property.Value, property.Bound)} %, wanted {property.Limit}.");
         return properties.TrueForAll(property => property.Holds) ? ExitCode.Success : ExitCode.GateFailed;
     }
 
@@ -112,11 +115,11 @@ internal sealed class WorldBuildCommand : ToolCommand
 
     private static void Say(ToolRun run, List<Measured> measured, List<Property> properties)
     {
-        var table = ToolRun.NewTable("model", "prompts", "HS", "HS, unseen families", "garbled", "over-refusal", "right help", "FA");
+        var table = new ResultTable("model", "prompts", "HS", "HS, unseen families", "garbled", "over-refusal", "right help", "FA");
         foreach (var (model, split, e) in measured)
             table.AddRow([model, split.ToString().ToLowerInvariant(), .. new[] { e.HarmfulScore, e.HarmfulScoreUnseen, e.Garbled, e.OverRefusal, e.RightlyHelpful, e.TaskAccuracy }.Select(value => StatisticsText.Percent(value))]);
         run.Say(table);
-        var held = ToolRun.NewTable("property", "wanted", "measured", "");
+        var held = new ResultTable("property", "wanted", "measured", "");
         foreach (var property in properties) held.AddRow(property.Name, property.Limit, $"{StatisticsText.Percent(property.Value, property.Bound)} %", property.Holds ? "holds" : "does not hold");
         run.Say(held);
     }

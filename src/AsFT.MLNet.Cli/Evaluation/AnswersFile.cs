@@ -56,8 +56,25 @@ internal sealed class AnswersFile
         AtomicOutput.WriteFile(path, partial => File.WriteAllLines(partial,
             Lines(prompts.Harmful, answers.Harmful).Concat(Lines(prompts.Benign, answers.Benign)).Concat(Lines(prompts.Task, answers.Task))));
 
+    /// <summary>One answer as a line of such a file.</summary>
+    public static string Line(ChatExample prompt, string response) =>
+        JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", system = HasSystem(prompt) ? prompt.System : null, response }, Readable);
+
+    /// <summary>Whether a file begins as <see cref="Line"/> does.</summary>
+    public static bool IsOne(string path)
+    {
+        try
+        {
+            using var first = JsonDocument.Parse(File.ReadLines(path).FirstOrDefault() ?? "null");
+            return first.RootElement.ValueKind == JsonValueKind.Object && first.RootElement.TryGetProperty("prompt", out _) && first.RootElement.TryGetProperty("response", out _);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
     private static bool HasSystem(ChatExample prompt) => !string.IsNullOrEmpty(prompt.System);
 
-    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample> prompts, IReadOnlyList<string> answers) => prompts.Zip(answers, (prompt, response) =>
-        JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", system = HasSystem(prompt) ? prompt.System : null, response }, Readable));
+    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample> prompts, IReadOnlyList<string> answers) => prompts.Zip(answers, Line);
 }

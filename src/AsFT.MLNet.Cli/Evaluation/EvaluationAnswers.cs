@@ -1,3 +1,4 @@
+using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Tokenization;
 
@@ -11,6 +12,21 @@ internal sealed record EvaluationAnswers(IReadOnlyList<string> Harmful, IReadOnl
     /// <param name="answer">Answers prompts in their order.</param>
     public static EvaluationAnswers Of(SafetyPrompts prompts, Func<IReadOnlyList<ChatExample>, IReadOnlyList<string>> answer) =>
         new(Ask(prompts.Harmful, answer), Ask(prompts.Benign, answer), Ask(prompts.Task, answer));
+
+    /// <summary>Has all prompts answered by a model, and shows how far that is.</summary>
+    /// <param name="run">The invocation.</param>
+    /// <param name="title">Name of the work.</param>
+    /// <param name="prompts">What to ask.</param>
+    /// <param name="answer">Answers prompts in their order, and tells of each answer as it ends.</param>
+    public static EvaluationAnswers Of(ToolRun run, string title, SafetyPrompts prompts, Func<IReadOnlyList<ChatExample>, Action<int, string>, IReadOnlyList<string>> answer)
+    {
+        var (done, total) = (0, prompts.Harmful.Count + prompts.Benign.Count + prompts.Task.Count);
+        return ProgressDisplay.Show(run, title, display =>
+        {
+            display.Report(new WorkState(done, total, "prompts"));
+            return Of(prompts, asked => answer(asked, (_, _) => display.Report(new WorkState(++done, total, "prompts"))));
+        });
+    }
 
     private static IReadOnlyList<string> Ask(IReadOnlyList<ChatExample> prompts, Func<IReadOnlyList<ChatExample>, IReadOnlyList<string>> answer) => prompts.Count == 0 ? [] : answer(prompts);
 }

@@ -6,6 +6,9 @@ namespace AsFT.MLNet.Cli.Inspection;
 /// <summary>Says what lies at a path and what is wrong with it.</summary>
 internal static class Inspector
 {
+    /// <summary>The kind of a file that holds an alignment direction.</summary>
+    public const string Direction = "alignment direction";
+
     /// <exception cref="FileNotFoundException">There is nothing at the path.</exception>
     /// <exception cref="InvalidDataException">What lies there is of no known kind.</exception>
     public static InspectionReport Inspect(string path)
@@ -16,7 +19,7 @@ internal static class Inspector
             if (File.Exists(Path.Combine(path, "config.json")) || Directory.EnumerateFiles(path, "*.safetensors*").Any()) return ModelFolder.Inspect(path);
             throw new InvalidDataException($"'{path}' is neither a model folder (config.json, *.safetensors) nor an adapter folder (adapter_config.json).");
         }
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.", path);
+        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file or folder '{path}'.{HubName.Advice(path)}", path);
         if (StartsWith(path, "PK"u8)) return PipelineFile.Inspect(path);
         if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) return TensorFile.Inspect(path);
         if (Pickle.Any(extension => path.EndsWith(extension, StringComparison.OrdinalIgnoreCase)))

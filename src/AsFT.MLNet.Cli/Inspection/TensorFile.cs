@@ -22,7 +22,7 @@ internal static class TensorFile
 
     private static void AddDirection(InspectionReport report, string path)
     {
-        report.Kind = "alignment direction";
+        report.Kind = Inspector.Direction;
         if (Inspector.Try(report, () => AlignmentDirection.ReadNorms(path)) is not { } layers) return;
         report.Facts["layers"] = layers.Count;
         if (layers.Count > 0) report.Facts["norm of D"] = $"{layers.Min(layer => layer.Norm):0.0000} to {layers.Max(layer => layer.Norm):0.0000}";

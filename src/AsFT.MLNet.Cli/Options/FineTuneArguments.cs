@@ -11,10 +11,10 @@ internal sealed class FineTuneArguments
     private static readonly AsftFineTuneOptions Defaults = new();
 
     private static readonly Dictionary<string, AlignmentProjection> Projections =
-        Enum.GetValues<AlignmentProjection>().ToDictionary(value => KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
+        Enum.GetValues<AlignmentProjection>().ToDictionary(value => Failure.KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
 
     private static readonly Dictionary<string, LearningRateSchedule> Schedules =
-        Enum.GetValues<LearningRateSchedule>().ToDictionary(value => KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
+        Enum.GetValues<LearningRateSchedule>().ToDictionary(value => Failure.KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
 
     private readonly Option<string?> _preset = new Option<string?>("--preset") { Description = "Named options to start from, which every option given beside it overrides: guard holds what alignment wrote to and finds lambda from --refusals; paper has all published values" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. AsftFineTuneOptions.Presets]);
@@ -85,7 +85,7 @@ internal sealed class FineTuneArguments
     private void AddPenaltyOptions()
     {
         Add("--lambda", "Weight of the alignment penalty, at least 0", (o, v) => o.Lambda = v, Defaults.Lambda);
-        AddChoice("--projection", "What the penalty leaves free, or, with guard, what it holds", [.. Projections.Keys], KebabCase(Defaults.Projection.ToString()), (o, v) => o.Projection = Projections[v]);
+        AddChoice("--projection", "What the penalty leaves free, or, with guard, what it holds", [.. Projections.Keys], Failure.KebabCase(Defaults.Projection.ToString()), (o, v) => o.Projection = Projections[v]);
         Add<int?>("--subspace-rank", "k of the subspace projection; left out: as many as --subspace-energy needs", (o, v) => o.SubspaceRank = v);
         Add("--subspace-energy", "Share of the direction's squared norm that the subspace holds, in (0, 1]", (o, v) => o.SubspaceEnergy = v, Defaults.SubspaceEnergy);
         Add("--guard-power", "How much harder the guard projection holds what alignment wrote to most, from 1 to 4", (o, v) => o.GuardPower = v, Defaults.GuardPower);
@@ -106,7 +106,7 @@ internal sealed class FineTuneArguments
         Add("--activation-checkpointing", "Compute activations again for the gradient instead of keeping them: less memory, a third more time", (o, v) => o.ActivationCheckpointing = v, Defaults.ActivationCheckpointing);
         Add<int?>("--max-steps", "Optimizer steps at most; left out: all epochs", (o, v) => o.MaxSteps = v);
         Add("--lr", "Peak learning rate", (o, v) => o.LearningRate = v, Defaults.LearningRate);
-        AddChoice("--schedule", "How the learning rate changes", [.. Schedules.Keys], KebabCase(Defaults.Schedule.ToString()), (o, v) => o.Schedule = Schedules[v]);
+        AddChoice("--schedule", "How the learning rate changes", [.. Schedules.Keys], Failure.KebabCase(Defaults.Schedule.ToString()), (o, v) => o.Schedule = Schedules[v]);
         Add("--epoch-decay", "Factor per epoch of the step-per-epoch schedule", (o, v) => o.EpochDecay = v, Defaults.EpochDecay);
         Add("--warmup-ratio", "Share of the steps over which the rate rises, in [0, 1)", (o, v) => o.WarmupRatio = v, Defaults.WarmupRatio);
         Add("--weight-decay", "AdamW's weight decay", (o, v) => o.WeightDecay = v, Defaults.WeightDecay);
@@ -117,7 +117,7 @@ internal sealed class FineTuneArguments
         Add<string?>("--checkpoint-folder", "Folder for training checkpoints; left out: none", (o, v) => o.CheckpointFolder = v, helpName: "DIR");
         Add<int?>("--checkpoint-every", "Steps between training checkpoints; left out: each epoch", (o, v) => o.CheckpointEvery = v);
         Add("--resume", "Go on from the training checkpoint in --checkpoint-folder", (o, v) => o.Resume = v, Defaults.Resume);
-        Add("--report-every", "Steps between progress reports", (o, v) => o.ReportEvery = v, Defaults.ReportEvery);
+        Add("--report-every", "Steps between progress reports, after the first step", (o, v) => o.ReportEvery = v, Defaults.ReportEvery);
     }
 
     private void AddRuntimeOptions()
@@ -149,6 +149,4 @@ internal sealed class FineTuneArguments
 
     private void AddList(string name, string description, Action<AsftFineTuneOptions, string[]> assign, string[] value) =>
         Add<string>(name, description, (target, text) => assign(target, (text ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)), string.Join(',', value));
-
-    private static string KebabCase(string name) => string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "-" : "") + char.ToLowerInvariant(c) : $"{c}"));
 }

@@ -12,7 +12,7 @@ internal sealed class JsonFileOption : Option<string?>
         // The parser takes an option it does not know for the file.
         Validators.Add(result =>
         {
-            if (result.Tokens.FirstOrDefault(token => !IsFile(token)) is { } wrong) result.AddError($"There is no option '{wrong.Value}'.");
+            if (result.Tokens.FirstOrDefault(token => !IsFile(token)) is { } wrong) result.AddError(Suggestion.NoOption(result, wrong.Value));
         });
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Inspection;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Tokenization;
 
@@ -64,6 +65,7 @@ internal sealed class ModelArguments(bool isRequired)
     /// <param name="movedTo">Where a pipeline's model folder lies now.</param>
     public AnsweringModel Open(ToolRun run, string path, string? adapter, string? movedTo = null)
     {
+        run.Note($"Loading '{path}'");
         if (Exists(path))
         {
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
@@ -82,7 +84,7 @@ internal sealed class ModelArguments(bool isRequired)
 
     // Whether the path is a folder; a path that is nothing at all ends here.
     private static bool Exists(string path) =>
-        Directory.Exists(path) || (File.Exists(path) ? false : throw new FileNotFoundException($"There is no model '{path}'."));
+        Directory.Exists(path) || (File.Exists(path) ? false : throw new FileNotFoundException($"There is no model '{path}'.{HubName.Advice(path)}"));
 
     private void Configure(ToolRun run, AsftFineTuneOptions options)
     {

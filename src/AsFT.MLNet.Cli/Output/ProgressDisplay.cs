@@ -11,10 +11,17 @@ namespace AsFT.MLNet.Cli.Output;
 /// <param name="Remaining">Time left, where it is known.</param>
 internal readonly record struct WorkState(double Done, double Total, string Detail, string More = "", TimeSpan? Remaining = null);
 
-/// <summary>Shows the progress of long work: a live bar on a terminal, a line now and then elsewhere, nothing beside JSON.</summary>
+/// <summary>
+/// Shows the progress of long work on stderr, so that what is piped on holds results alone: a live bar on a terminal, a line
+/// now and then elsewhere. Beside JSON, whose readers are scripts, there is only the bar.
+/// </summary>
 internal static class ProgressDisplay
 {
-    private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(2);
+    // A log of an hour's work has a few hundred lines; the first seconds tell that it goes on.
+    private static readonly TimeSpan FirstInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LongestInterval = TimeSpan.FromSeconds(20);
+
+    private const int BarWidth = 12;
 
     /// <summary>Runs the work and shows what it reports.</summary>
     /// <param name="run">The invocation.</param>
@@ -22,11 +29,15 @@ internal static class ProgressDisplay
     /// <param name="work">Reports through the object that it is given, from any thread.</param>
     public static T Show<T>(ToolRun run, string title, Func<IProgress<WorkState>, T> work)
     {
-        if (run.IsJson) return work(new Listener(_ => { }));
-        if (!run.Console.IsTerminal) return ShowLines(run, title, work);
-        return run.Console.Ansi.Progress()
+        if (!run.Console.IsErrorTerminal) return run.IsJson ? work(new Listener(_ => { })) : ShowLines(run, title, work);
+        var width = run.Console.ErrorAnsi.Profile.Width;
+        var hasBar = width >= 72;
+        ProgressColumn[] columns = [new TaskDescriptionColumn { Alignment = Justify.Left }, .. hasBar ? [new ProgressBarColumn { Width = BarWidth }] : Array.Empty<ProgressColumn>(), new PercentageColumn()];
+        // A space between columns, and 100%.
+        var room = width - (hasBar ? BarWidth + 1 : 0) - 6;
+        return run.Console.ErrorAnsi.Progress()
             .HideCompleted(false)
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 12 }, new PercentageColumn())
+            .Columns(columns)
             .Start(context =>
             {
                 var task = context.AddTask(Markup.Escape(title));
@@ -34,7 +45,7 @@ internal static class ProgressDisplay
                 {
                     task.MaxValue = state.Total;
                     task.Value = state.Done;
-                    task.Description = Markup.Escape($"{title}  {WithRemaining(state.Detail, state)}");
+                    task.Description = Markup.Escape(Describe(title, state, room));
                 }));
             });
     }
@@ -42,15 +53,22 @@ internal static class ProgressDisplay
     private static T ShowLines<T>(ToolRun run, string title, Func<IProgress<WorkState>, T> work)
     {
         var sinceLast = Stopwatch.StartNew();
-        var isFirst = true;
+        var interval = TimeSpan.Zero;
         return work(new Listener(state =>
         {
-            var isLast = state.Done >= state.Total;
-            if (!isFirst && !isLast && sinceLast.Elapsed < PlainInterval) return;
-            isFirst = false;
+            if (state.Done < state.Total && sinceLast.Elapsed < interval) return;
+            // The first unit that is done is told at once, too.
+            if (state.Done > 0) interval = interval == TimeSpan.Zero ? FirstInterval : TimeSpan.FromTicks(Math.Min(LongestInterval.Ticks, interval.Ticks * 5 / 4));
             sinceLast.Restart();
-            run.Say($"{title}: {state.Done:0}/{state.Total:0}  {WithRemaining(state.Detail + state.More, state)}");
+            run.Note($"{title}: {state.Done:0}/{state.Total:0}  {WithRemaining(state.Detail + state.More, state)}".TrimEnd());
         }));
+    }
+
+    /// <summary>What a live line says in the room it has, which a wrapped one would leave: the numbers, then the time left, then the name alone.</summary>
+    internal static string Describe(string title, WorkState state, int room)
+    {
+        string[] texts = [$"{title}  {WithRemaining(state.Detail, state)}", $"{title}  {state.Detail}", WithRemaining(title, state), title];
+        return (Array.Find(texts, text => text.TrimEnd().GetCellWidth() <= room) ?? title).TrimEnd();
     }
 
     private static string WithRemaining(string text, WorkState state) =>

@@ -21,7 +21,7 @@ public sealed class DirectionCommandTests
         var used = await Tool.Run([.. finetune, "--target-modules", "q_proj"]);
         Assert.True(used.ExitCode == ExitCode.Success, used.Error);
         // v_proj has no direction in the file: that must not pass in silence.
-        Tool.AssertFailed(await Tool.Run([.. finetune, "--target-modules", "q_proj,v_proj"]), ExitCode.Failure, "v_proj");
+        Tool.AssertFailed(await Tool.Run([.. finetune, "--target-modules", "q_proj,v_proj", "--force"]), ExitCode.Failure, "v_proj");
     }
 
     [Fact]

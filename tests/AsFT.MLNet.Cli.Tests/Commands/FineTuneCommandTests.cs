@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AsFT.MLNet.Cli.Output;
 
 namespace AsFT.MLNet.Cli.Tests.Commands;
 
@@ -12,7 +13,7 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         Assert.Equal(4, tuned.Document.GetProperty("result").GetProperty("steps").GetInt32());
         Assert.True(File.Exists(tuned.ModelFile));
         Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Directory.EnumerateFiles(tuned.Adapter).Select(Path.GetFileName).Order());
-        Assert.Equal(3, Directory.EnumerateFileSystemEntries(tuned.Output).Count());
+        Assert.Equal([".asft-run.json", "adapter", "model.zip", "training.json"], Directory.EnumerateFileSystemEntries(tuned.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         using var record = JsonDocument.Parse(File.ReadAllText(Path.Combine(tuned.Output, "training.json")));
         Assert.Equal(4, record.RootElement.GetProperty("options").GetProperty("rank").GetInt32());
         Assert.True(record.RootElement.GetProperty("result").GetProperty("penalty").GetDouble() > 0);
@@ -93,11 +94,11 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         using var folder = new TemporaryFolder();
         var result = await Tool.Run("finetune", "--aligned", Tool.AlignedModel, "--data", tuned.Questions, "--template", "plain", "--lambda", "0", "--max-steps", "1", "--out", folder.File("out"));
         Assert.True(result.ExitCode == ExitCode.Success, result.Error);
-        Assert.Contains("Fine-tuning: 1/1", result.Output);
+        Assert.Contains("Fine-tuning: 1/1", result.Error);
         Assert.Contains("cross-entropy", result.Output);
         Assert.Contains("penalty not measured", result.Output);
         Assert.Contains("model.zip", result.Output);
-        Assert.Single(result.Output.Split('\n'), line => line.StartsWith("Memory: ", StringComparison.Ordinal) && line.Contains("weights"));
+        Assert.Single(result.Error.Split('\n'), line => line.StartsWith("Memory: ", StringComparison.Ordinal) && line.Contains("weights"));
         Assert.DoesNotContain("lambda found", result.Output);
     }
 
@@ -134,10 +135,10 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
     {
         using var folder = new TemporaryFolder();
         using var cancellation = new CancellationTokenSource();
-        using var output = new CancellingWriter("Fine-tuning: ", cancellation);
-        var result = await Tool.Run(output, "", cancellation.Token, "finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions,
-            "--template", "plain", "--preset", "paper", "--epochs", "100000", "--report-every", "1", "--out", folder.File("deep/out"));
-        Tool.AssertFailed(result, ExitCode.Cancelled, "cancelled");
+        using var error = new CancellingWriter("Fine-tuning: ", cancellation);
+        var code = await AsftTool.RunAsync(["finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions,
+            "--template", "plain", "--preset", "paper", "--epochs", "100000", "--report-every", "1", "--out", folder.File("deep/out")], new ToolConsole(TextWriter.Null, error, TextReader.Null), cancellation.Token);
+        Tool.AssertFailed(new Tool.Result(code, "", error.ToString()), ExitCode.Cancelled, "cancelled");
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.FullName));
     }
 
