@@ -41,7 +41,8 @@ internal static class Inspector
         }
     }
 
-    public static long BytesOf(IEnumerable<string> files) => files.Sum(InputFile.Length);
+    /// <summary>Bytes of files, of links what they lead to. A link to nothing is told by whoever reads it.</summary>
+    public static long BytesOf(IEnumerable<string> files) => files.Where(InputFile.Exists).Sum(InputFile.Length);
 
     /// <summary>Groups tensors that differ in the layer's number alone.</summary>
     public static IReadOnlyList<TensorGroup> Group(IEnumerable<SafetensorsEntry> entries) =>

@@ -32,6 +32,9 @@ internal static class InputFile
         return File.OpenHandle(path, options: options);
     }
 
+    /// <summary>Whether there is a file, or a link to one: to .NET a link to nothing exists, too.</summary>
+    public static bool Exists(string path) => File.Exists(path) && new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true) is not { Exists: false };
+
     /// <summary>Bytes of a file, of the one that a link leads to where it is one.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public static long Length(string path)
