@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
 using AsFT.Torch.Models;
@@ -24,8 +25,8 @@ internal static class PeftFolder
         var config = Config(adapter, baseModel).ToJsonString(Indented);
         SafetensorsWriter.Write(Path.Combine(partial, WeightsFile), adapter.Layers.SelectMany(layer => new[]
         {
-            KeyValuePair.Create($"{Prefix}{layer.Name}{FactorA}", (Tensor)layer.A),
-            KeyValuePair.Create($"{Prefix}{layer.Name}{FactorB}", (Tensor)layer.B),
+            KeyValuePair.Create($"{Prefix}{PeftNames.Of(layer.Name)}{FactorA}", (Tensor)layer.A),
+            KeyValuePair.Create($"{Prefix}{PeftNames.Of(layer.Name)}{FactorB}", (Tensor)layer.B),
         }), AdapterMetadata.Of(adapter, config));
         File.WriteAllText(Path.Combine(partial, ConfigFile), config);
     });
@@ -40,7 +41,7 @@ internal static class PeftFolder
         var byName = linearLayers.ToDictionary(layer => layer.Name);
         var names = LayerNames(file, byName, path);
         if (names.Count == 0) throw new InvalidDataException($"'{path}' holds no LoRA tensors.");
-        RequireTargets(patterns, names, byName.Keys, folder);
+        RequireTargets(patterns, [.. names.Select(PeftNames.Of)], byName.Keys.Select(PeftNames.Of), folder);
 
         var dropout = LoraAdapter.DropoutGenerator(options, linearLayers[0]);
         if (options.TargetModules.Count == 0) options = options with { TargetModules = [.. linearLayers.Select(layer => layer.Name).Where(names.Contains)] };
@@ -49,11 +50,11 @@ internal static class PeftFolder
         {
             LoraAdapter.RequireFree(target);
             var entry = Entry(file, target, FactorA, path);
-            var (rank, wanted) = (entry.Shape[0], patterns.Rank(target.Name) ?? options.Rank);
+            var (rank, wanted) = (entry.Shape[0], patterns.Rank(PeftNames.Of(target.Name)) ?? options.Rank);
             if (rank != wanted) throw new InvalidDataException($"Tensor '{entry.Name}' in '{path}' has rank {rank}; {ConfigFile} says {wanted}, by which its scale is computed.");
             var a = ReadFactor(file, target, FactorA, [rank, target.InFeatures], path);
             var b = ReadFactor(file, target, FactorB, [target.OutFeatures, rank], path);
-            var scaled = patterns.Alpha(target.Name) is { } alpha ? options with { Alpha = alpha } : options;
+            var scaled = patterns.Alpha(PeftNames.Of(target.Name)) is { } alpha ? options with { Alpha = alpha } : options;
             layers.Add(new LoraLayer(target, a, b, scaled.Scale((int)rank), options.Dropout, dropout));
         }
         var isOfThisModel = AdapterMetadata.IsOf(file, layers.Select(layer => layer.Target));
@@ -87,6 +88,7 @@ internal static class PeftFolder
             if (!tensor.StartsWith(Prefix, StringComparison.Ordinal) || !(tensor.EndsWith(FactorA, StringComparison.Ordinal) || tensor.EndsWith(FactorB, StringComparison.Ordinal)))
                 throw new InvalidDataException($"'{path}' holds tensor '{tensor}', which is no LoRA factor ({Prefix}LAYER{FactorA} or {FactorB}).");
             var name = tensor[Prefix.Length..^FactorA.Length];
+            if (!byName.ContainsKey(name)) name = PeftNames.InCheckpoint(name);
             if (!byName.ContainsKey(name)) throw new InvalidDataException($"'{path}' holds tensor '{tensor}', but the model has no linear layer '{name}'.");
             names.Add(name);
         }
@@ -95,8 +97,8 @@ internal static class PeftFolder
 
     private static SafetensorsEntry Entry(SafetensorsFile file, LinearLayer target, string factor, string path)
     {
-        var name = $"{Prefix}{target.Name}{factor}";
-        if (!file.Entries.TryGetValue(name, out var entry)) throw new InvalidDataException($"'{path}' has no tensor '{name}'.");
+        var name = $"{Prefix}{PeftNames.Of(target.Name)}{factor}";
+        if (!file.Entries.TryGetValue(name, out var entry) && !file.Entries.TryGetValue($"{Prefix}{target.Name}{factor}", out entry)) throw new InvalidDataException($"'{path}' has no tensor '{name}'.");
         if (entry.Shape.Count != 2 || entry.Shape[0] < 1) throw new InvalidDataException($"Tensor '{name}' in '{path}' has shape ({string.Join(", ", entry.Shape)}); a matrix is wanted.");
         return entry;
     }
@@ -121,23 +123,30 @@ internal static class PeftFolder
             ["lora_alpha"] = options.Alpha,
             ["lora_dropout"] = options.Dropout,
             ["use_rslora"] = options.UseRsLora,
-            ["target_modules"] = options.TargetModules is [TargetModules.AllLinear]
-                ? TargetModules.AllLinear
-                : new JsonArray([.. options.TargetModules.Select(name => JsonValue.Create(name))]),
+            ["target_modules"] = Targets(adapter),
             ["bias"] = "none",
             ["fan_in_fan_out"] = false,
             ["inference_mode"] = true,
             ["init_lora_weights"] = true,
             ["modules_to_save"] = null,
             ["rank_pattern"] = new JsonObject(adapter.Layers.Where(layer => layer.A.shape[0] != options.Rank)
-                .Select(layer => KeyValuePair.Create(layer.Name, (JsonNode?)layer.A.shape[0]))),
+                .Select(layer => KeyValuePair.Create(PeftNames.Of(layer.Name), (JsonNode?)layer.A.shape[0]))),
             ["alpha_pattern"] = new JsonObject(adapter.Layers.Select(layer => (layer.Name, Alpha: Alpha(layer, options))).Where(layer => Math.Abs(layer.Alpha - options.Alpha) > 1e-9 * options.Alpha)
-                .Select(layer => KeyValuePair.Create(layer.Name, (JsonNode?)layer.Alpha))),
+                .Select(layer => KeyValuePair.Create(PeftNames.Of(layer.Name), (JsonNode?)layer.Alpha))),
         };
     }
 
     // By which a layer of its rank gets its scale.
     private static double Alpha(LoraLayer layer, LoraOptions options) => layer.Scale / (options with { Alpha = 1 }).Scale((int)layer.A.shape[0]);
+
+    // In a multimodal model a suffix, or all-linear, would mean layers of the vision tower too: PEFT gets a pattern for those of the text model.
+    private static JsonNode Targets(LoraAdapter adapter)
+    {
+        if (adapter.Layers.Any(layer => PeftNames.Of(layer.Name) != layer.Name))
+            return JsonValue.Create($"({string.Join('|', adapter.Layers.Select(layer => Regex.Escape(PeftNames.Of(layer.Name))))})");
+        var targets = adapter.Options.TargetModules;
+        return targets is [TargetModules.AllLinear] ? JsonValue.Create(targets[0]) : new JsonArray([.. targets.Select(name => JsonValue.Create(name))]);
+    }
 
     public static LoraOptions ReadOptions(string folder) => ReadConfig(folder).Options;
 

@@ -40,7 +40,7 @@ public static class TargetModules
     /// <param name="layerName">Full name of the layer.</param>
     /// <param name="target">The target.</param>
     public static bool Matches(string layerName, string target) => target == AllLinear
-        ? !Heads.Contains(layerName)
+        ? !Heads.Contains(layerName[(layerName.LastIndexOf('.') + 1)..])
         : layerName == target || layerName.EndsWith("." + target, StringComparison.Ordinal);
 
     private static IEnumerable<string> Suffixes(IEnumerable<string> layerNames) =>

@@ -12,7 +12,7 @@ internal static class SettingCheck
     /// <exception cref="ArgumentException">One does not; names its method, and what is wanted.</exception>
     public static void RequireFit(ComparisonConfig config, IReadOnlyDictionary<string, IReadOnlyList<MethodSetting>> settings)
     {
-        var layers = LayerShape.All(ModelConfig.Load(config.Aligned)).ToDictionary(layer => layer.Name);
+        var layers = ModelShapes.Of(ModelConfig.Load(config.Aligned)).Linear.ToDictionary(layer => layer.Name);
         foreach (var (method, all) in settings)
             foreach (var setting in all.Where(setting => setting.Method.Kind != MethodKind.NoTuning))
                 try

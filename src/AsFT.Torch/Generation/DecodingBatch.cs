@@ -28,6 +28,7 @@ internal sealed class DecodingBatch : IDisposable
     private Tensor _next;
     private Tensor? _positions;
     private Tensor? _mask;
+    private Tensor? _keyPositions;
     private Tensor? _seen;
     private Tensor? _uniform;
 
@@ -40,8 +41,9 @@ internal sealed class DecodingBatch : IDisposable
         (_model, _options, _stepsPerRead, Answers) = (model, options, stepsPerRead, answers);
         using var scope = NewDisposeScope();
         var device = model.Placement.Device;
-        var (rows, steps) = (answers.Length, _steps = answers.Max(a => a.Limit));
         _longest = answers.Max(a => a.Prompt.Length);
+        _steps = (int)Math.Min(answers.Max(a => a.Limit), Math.Min(model.Decoder.Kinds.SameUpTo(_longest), model.Config.MaxPositions) - _longest + 1);
+        var (rows, steps) = (answers.Length, _steps);
         // The last token of an answer is never fed back.
         _cache = new KeyValueCache(model.Config, model.Placement, rows, _longest + steps - 1);
 
@@ -55,6 +57,8 @@ internal sealed class DecodingBatch : IDisposable
             var slot = arange(Scalars.Zero, capacity, Scalars.One, ScalarType.Int64, device);
             var gap = slot.ge(lengths).logical_and(slot.lt(longest)).view(rows, 1, 1, -1);
             _mask = zeros(gap.shape, model.Placement.DType, device).masked_fill_(gap, Scalars.NegativeInfinity).DetachFromDisposeScope();
+            // Behind the gap a row's tokens count on from its prompt.
+            _keyPositions = slot.ge(longest).to(ScalarType.Int64).mul(lengths - longest).add(slot, Scalars.One).DetachFromDisposeScope();
             _positions = lengths.DetachFromDisposeScope();
         }
         if (options.RepetitionPenalty != 1)
@@ -62,7 +66,7 @@ internal sealed class DecodingBatch : IDisposable
                 .scatter_(1, _next, ones(_next.shape, ScalarType.Bool, device)).DetachFromDisposeScope();
         if (options.Temperature > 0)
         {
-            var draws = answers.SelectMany(a => Enumerable.Range(0, steps).Select(t => UniformDraws.At(a.Stream, t)));
+            var draws = answers.SelectMany(a => Enumerable.Range(0, steps).Select(t => UniformDraws.At(a.Stream, a.Answered + t)));
             _uniform = tensor(draws.ToArray(), [rows, steps], device: device).DetachFromDisposeScope();
         }
     }
@@ -71,7 +75,10 @@ internal sealed class DecodingBatch : IDisposable
     public PendingAnswer[] Answers { get; private set; }
 
     /// <summary>Whether the host should <see cref="Read"/> now: the longest answer is complete, or enough tokens wait.</summary>
-    public bool IsReadDue => _unread >= _stepsPerRead || _step >= _steps;
+    public bool IsReadDue => _unread >= _stepsPerRead || IsOver;
+
+    /// <summary>Whether no row can go on here: all are complete, or have outgrown the rotary positions that their prompts were read with.</summary>
+    public bool IsOver => _step >= _steps;
 
     /// <summary>Reads what each row has not read yet, the prompt or its newest token, and chooses the next token.</summary>
     public void Step()
@@ -145,7 +152,7 @@ internal sealed class DecodingBatch : IDisposable
     {
         if (_step == 0 || _hasLookedForDecoder) return _decoder;
         _hasLookedForDecoder = true;
-        return _decoder = _stepsPerRead == 1 && CpuDecoder.Handles(_model) ? new CpuDecoder(_model, _cache) : null;
+        return _decoder = _stepsPerRead == 1 && CpuDecoder.Handles(_model, _cache.Capacity) ? new CpuDecoder(_model, _cache) : null;
     }
 
     /// <summary>Drops the rows whose answers are finished.</summary>
@@ -161,6 +168,7 @@ internal sealed class DecodingBatch : IDisposable
         Replace(ref _next, _next.index_select(0, index));
         if (_positions is not null) Replace(ref _positions, _positions.index_select(0, index));
         if (_mask is not null) Replace(ref _mask, _mask.index_select(0, index));
+        if (_keyPositions is not null) Replace(ref _keyPositions, _keyPositions.index_select(0, index));
         if (_seen is not null) Replace(ref _seen, _seen.index_select(0, index));
         if (_uniform is not null) Replace(ref _uniform, _uniform.index_select(0, index));
     }
@@ -173,6 +181,7 @@ internal sealed class DecodingBatch : IDisposable
         _next.Dispose();
         _positions?.Dispose();
         _mask?.Dispose();
+        _keyPositions?.Dispose();
         _seen?.Dispose();
         _uniform?.Dispose();
     }
@@ -183,7 +192,8 @@ internal sealed class DecodingBatch : IDisposable
         // A finished row may run on past the last position while it waits to be dropped.
         long count = Math.Min(_longest + _step, _model.Config.MaxPositions);
         using Scalar last = count - 1;
-        return SequenceLayout.Step(_positions.clamp_max_(last), count, _mask!.narrow(3, 0, _cache.Length + 1));
+        var seen = _cache.Length + 1;
+        return SequenceLayout.Step(_positions.clamp_max_(last), count, _mask!.narrow(3, 0, seen), _keyPositions!.narrow(1, 0, seen));
     }
 
     private static void Replace(ref Tensor field, Tensor value)

@@ -10,14 +10,20 @@ namespace AsFT.Torch.Generation;
 internal sealed class PendingAnswer(int index, int[] prompt, int limit, ulong stream)
 {
     private readonly List<int> _ids = [];
+    private int[]? _read;
     private string? _cutText;
     private string? _finishReason;
 
     public int Index => index;
 
-    public int[] Prompt => prompt;
+    /// <summary>What the model reads before it goes on: the prompt, and what had been answered when a batch ended before the answer did.</summary>
+    public int[] Prompt => _read ?? prompt;
 
-    public int Limit => limit;
+    /// <summary>Tokens answered before <see cref="Prompt"/> was read.</summary>
+    public int Answered => Prompt.Length - prompt.Length;
+
+    /// <summary>New tokens at most, from <see cref="Prompt"/> on.</summary>
+    public int Limit => limit - Answered;
 
     public ulong Stream => stream;
 
@@ -37,6 +43,9 @@ internal sealed class PendingAnswer(int index, int[] prompt, int limit, ulong st
         else if (_ids.Count == limit)
             _finishReason = "length";
     }
+
+    /// <summary>Has the answer so far read again with the prompt.</summary>
+    public void ReadAgain() => _read = [.. prompt, .. _ids];
 
     public Generation ToGeneration(LanguageTokenizer tokenizer) =>
         new(_cutText ?? tokenizer.Decode(_ids), _ids, _finishReason ?? throw new InvalidOperationException("The answer is not finished."));

@@ -62,9 +62,17 @@ public sealed class TextGenerator
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         var answers = Prepare(prompts, options);
-        // Rows of like length share a batch; the longest come first, so that memory, if short, is short at once.
-        foreach (var batch in (finished is null ? answers.OrderByDescending(answer => answer.Prompt.Length) : answers.AsEnumerable()).Chunk(options.BatchSize))
-            Decode(batch, options, finished is null ? null : answer => finished(answer.Index, answer.ToGeneration(_tokenizer)), cancellationToken);
+        Action<PendingAnswer>? tell = finished is null ? null : answer => finished(answer.Index, answer.ToGeneration(_tokenizer));
+        for (var open = answers; open.Length > 0; open = [.. open.Where(answer => !answer.IsFinished)])
+        {
+            // Rows of like length share a batch; the longest come first, so that memory, if short, is short at once. Where a sequence's length
+            // decides on its rotary positions, only rows that have the same share one, and go on in another when they outgrow them.
+            var ordered = finished is null ? open.OrderByDescending(answer => answer.Prompt.Length) : open.AsEnumerable();
+            foreach (var alike in ordered.GroupBy(answer => _model.Decoder.Kinds.SameUpTo(answer.Prompt.Length)))
+                foreach (var batch in alike.Chunk(options.BatchSize))
+                    Decode(batch, options, tell, cancellationToken);
+            foreach (var answer in open) answer.ReadAgain();
+        }
         return [.. answers.Select(answer => answer.ToGeneration(_tokenizer))];
     }
 
@@ -88,7 +96,7 @@ public sealed class TextGenerator
                 }
 
             var open = batch.Answers.Count(answer => !answer.IsFinished);
-            if (open == 0) return;
+            if (open == 0 || batch.IsOver) return;
             if (2 * open <= batch.Answers.Length) batch.DropFinished();
         }
     }

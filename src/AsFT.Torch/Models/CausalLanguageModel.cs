@@ -1,23 +1,26 @@
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
 
-/// <summary>A Llama decoder with a language-model head.</summary>
+/// <summary>A decoder with a language-model head.</summary>
 public sealed class CausalLanguageModel : nn.Module
 {
     private readonly LinearLayer? _head;
+    private readonly Scalar? _logitDivisor;
+    private readonly Scalar? _logitCap;
 
     internal CausalLanguageModel(ModelConfig config, ComputePlacement placement, WeightSource weights) : base(nameof(CausalLanguageModel))
     {
-        Decoder = new LlamaDecoder("model", config, placement, weights);
-        register_module("model", Decoder);
-        if (!config.TieWordEmbeddings)
-        {
-            _head = new LinearLayer("lm_head", config.HiddenSize, config.VocabularySize, bias: false, weights);
-            register_module("lm_head", _head);
-        }
+        var spec = config.Spec;
+        Decoder = new CausalDecoder(config, placement, weights);
+        if (!config.TieWordEmbeddings) _head = new LinearLayer(spec.HeadName, config.HiddenSize, config.VocabularySize, bias: false, weights);
+        (string, nn.Module)[] parts = _head is null ? [(spec.DecoderName, Decoder)] : [(spec.DecoderName, Decoder), (spec.HeadName, _head)];
+        foreach (var (name, module) in NamedParts.Tree(parts)) register_module(name, module);
+        if (spec.LogitDivisor != 1) _logitDivisor = spec.LogitDivisor;
+        if (spec.LogitSoftCap is { } cap) _logitCap = cap;
         eval();
     }
 
@@ -44,11 +47,11 @@ public sealed class CausalLanguageModel : nn.Module
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(placement);
-        return new CausalLanguageModel(config, placement, WeightSources.Random(placement, seed));
+        return new CausalLanguageModel(config, placement, WeightSources.Random(placement, seed, config.Spec.Norm));
     }
 
     /// <summary>The decoder below the head.</summary>
-    public LlamaDecoder Decoder { get; }
+    public CausalDecoder Decoder { get; }
 
     /// <summary>The model's shape.</summary>
     public ModelConfig Config => Decoder.Config;
@@ -56,16 +59,34 @@ public sealed class CausalLanguageModel : nn.Module
     /// <summary>Device and number format of weights and activations.</summary>
     public ComputePlacement Placement => Decoder.Placement;
 
-    /// <summary>All linear layers by full name, the head (<c>lm_head</c>) included where it is a layer of its own.</summary>
+    /// <summary>All linear layers by full name, the head included where it is a layer of its own.</summary>
     public IEnumerable<LinearLayer> LinearLayers() => Models.LinearLayers.Of(this);
 
-    /// <summary>Hidden states of a batch, (N × T × hidden); see <see cref="LlamaDecoder.Forward"/>.</summary>
+    /// <summary>Hidden states of a batch, (N × T × hidden); see <see cref="CausalDecoder.Forward"/>.</summary>
     public Tensor Hidden(Tensor ids, SequenceLayout layout, KeyValueCache? cache = null) => Decoder.Forward(ids, layout, cache);
 
     /// <summary>Logits of the hidden states given, and of no others.</summary>
     /// <param name="hidden">(…, hidden).</param>
     /// <returns>(…, vocabulary).</returns>
-    public Tensor Logits(Tensor hidden) => _head?.forward(hidden) ?? nn.functional.linear(hidden, Decoder.Embedding);
+    public Tensor Logits(Tensor hidden)
+    {
+        var logits = _head?.forward(hidden) ?? nn.functional.linear(hidden, Decoder.Embedding);
+        if (_logitDivisor is not null) logits = logits.div(_logitDivisor);
+        return _logitCap is null ? logits : logits.div(_logitCap).tanh().mul(_logitCap);
+    }
+
+    /// <summary>Turns the gradient of <see cref="Logits"/> into that of the head's product, in place.</summary>
+    /// <param name="gradient">(…, vocabulary).</param>
+    /// <param name="logits">The logits it belongs to, of the same shape; they are used up. Null where <see cref="HasLogitCap"/> is false.</param>
+    internal void BackThroughLogits(Tensor gradient, Tensor? logits)
+    {
+        // d(c·tanh(z/c))/dz = 1 − (y/c)², y the capped logit.
+        if (_logitCap is not null) gradient.addcmul_(gradient, logits!.div_(_logitCap).pow_(Scalars.Two), Scalars.MinusOne);
+        if (_logitDivisor is not null) gradient.div_(_logitDivisor);
+    }
+
+    /// <summary>Whether logits are capped, so that their gradient needs them.</summary>
+    internal bool HasLogitCap => _logitCap is not null;
 
     /// <summary>The head's weights, (vocabulary × hidden): its own, or the embeddings it shares.</summary>
     internal Tensor HeadWeight => _head is null ? Decoder.Embedding : _head.Weight;
@@ -76,6 +97,17 @@ public sealed class CausalLanguageModel : nn.Module
     /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
     protected override void RegisterComponents()
     {
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _logitDivisor?.Dispose();
+            _logitCap?.Dispose();
+        }
+        base.Dispose(disposing);
     }
 
     /// <summary>Weights by checkpoint name, as <see cref="ModelCheckpoint.Save"/> takes them; the tensors stay the model's.</summary>

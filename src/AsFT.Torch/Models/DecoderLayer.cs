@@ -1,29 +1,35 @@
 using AsFT.Torch.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
 
-/// <summary>What all layers of one forward pass share.</summary>
-internal readonly record struct DecoderContext(Tensor Cos, Tensor Sin, Tensor? Mask, bool IsCausal, KeyValueCache? Cache);
-
-/// <summary>One pre-norm transformer layer: attention, then SwiGLU.</summary>
+/// <summary>One transformer layer: attention, then a gated MLP, each added to the residual stream.</summary>
 internal sealed class DecoderLayer : nn.Module
 {
-    private readonly RmsNorm _inputNorm;
-    private readonly RmsNorm _postAttentionNorm;
     private readonly SelfAttention _attention;
     private readonly GatedMlp _mlp;
+    private readonly RmsNorm? _beforeAttention;
+    private readonly RmsNorm? _behindAttention;
+    private readonly RmsNorm? _beforeMlp;
+    private readonly RmsNorm? _behindMlp;
+    private readonly Scalar? _residualScale;
 
     public DecoderLayer(string name, int index, ModelConfig config, WeightSource weights) : base(nameof(DecoderLayer))
     {
-        _inputNorm = new RmsNorm($"{name}.input_layernorm", config.HiddenSize, config.RmsNormEpsilon, weights);
-        _attention = new SelfAttention($"{name}.self_attn", index, config, weights);
-        _postAttentionNorm = new RmsNorm($"{name}.post_attention_layernorm", config.HiddenSize, config.RmsNormEpsilon, weights);
-        _mlp = new GatedMlp($"{name}.mlp", config, weights);
-        register_module("input_layernorm", _inputNorm);
-        register_module("self_attn", _attention);
-        register_module("post_attention_layernorm", _postAttentionNorm);
-        register_module("mlp", _mlp);
+        var spec = config.Spec;
+        RmsNorm Norm(string part) => new($"{name}.{part}", config.HiddenSize, config.RmsNormEpsilon, spec.Norm, weights);
+        if (spec.NormPlacement != NormPlacement.After) register_module("input_layernorm", _beforeAttention = Norm("input_layernorm"));
+        register_module("self_attn", _attention = new SelfAttention($"{name}.self_attn", index, config, weights));
+        // The one name that means two things: before the MLP where that is its only norm, behind attention elsewhere.
+        var between = Norm("post_attention_layernorm");
+        register_module("post_attention_layernorm", between);
+        if (spec.NormPlacement == NormPlacement.Before) _beforeMlp = between;
+        else _behindAttention = between;
+        if (spec.NormPlacement == NormPlacement.BeforeAndAfter) register_module("pre_feedforward_layernorm", _beforeMlp = Norm("pre_feedforward_layernorm"));
+        register_module("mlp", _mlp = new GatedMlp($"{name}.mlp", config, weights));
+        if (spec.NormPlacement != NormPlacement.Before) register_module("post_feedforward_layernorm", _behindMlp = Norm("post_feedforward_layernorm"));
+        if (spec.ResidualScale != 1) _residualScale = spec.ResidualScale;
     }
 
     /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
@@ -31,98 +37,56 @@ internal sealed class DecoderLayer : nn.Module
     {
     }
 
-    public Tensor Forward(Tensor hidden, in DecoderContext context)
+    public Tensor Forward(Tensor hidden, in LayerContext context)
     {
         using var scope = NewDisposeScope();
-        // The sums go into the branch's output, which no backward formula needs.
-        var attended = _attention.Forward(_inputNorm.forward(hidden), context).add_(hidden, Scalars.One);
-        return _mlp.forward(_postAttentionNorm.forward(attended)).add_(attended, Scalars.One).MoveToOuterDisposeScope();
+        var attended = Add(hidden, Through(_behindAttention, _attention.Forward(Through(_beforeAttention, hidden), context)));
+        return Add(attended, Through(_behindMlp, _mlp.forward(Through(_beforeMlp, attended)))).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Through(RmsNorm? norm, Tensor x) => norm is null ? x : norm.forward(x);
+
+    // The sum goes into the branch's output, which no backward formula needs.
+    private Tensor Add(Tensor residual, Tensor branch) =>
+        (_residualScale is null ? branch : branch.mul_(_residualScale)).add_(residual, Scalars.One);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _residualScale?.Dispose();
+        base.Dispose(disposing);
     }
 }
 
-/// <summary>Multi-head attention with rotary positions; key-value heads may be fewer than query heads (Ainslie et al., arXiv 2305.13245).</summary>
-internal sealed class SelfAttention : nn.Module
-{
-    private readonly int _index;
-    private readonly ModelConfig _config;
-    private readonly LinearLayer _query;
-    private readonly LinearLayer _key;
-    private readonly LinearLayer _value;
-    private readonly LinearLayer _output;
-
-    public SelfAttention(string name, int index, ModelConfig config, WeightSource weights) : base(nameof(SelfAttention))
-    {
-        _index = index;
-        _config = config;
-        long queries = (long)config.HeadCount * config.HeadSize, keys = (long)config.KeyValueHeadCount * config.HeadSize;
-        LinearLayer Project(string part, long inFeatures, long outFeatures)
-        {
-            var layer = new LinearLayer($"{name}.{part}", inFeatures, outFeatures, config.AttentionBias, weights);
-            register_module(part, layer);
-            return layer;
-        }
-        _query = Project("q_proj", config.HiddenSize, queries);
-        _key = Project("k_proj", config.HiddenSize, keys);
-        _value = Project("v_proj", config.HiddenSize, keys);
-        _output = Project("o_proj", queries, config.HiddenSize);
-    }
-
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
-    {
-    }
-
-    public Tensor Forward(Tensor hidden, in DecoderContext context)
-    {
-        long rows = hidden.shape[0], length = hidden.shape[1], size = _config.HeadSize;
-        Tensor Heads(Tensor x) => x.view(rows, length, -1, size);
-
-        var query = RotaryEmbedding.Rotate(Heads(_query.forward(hidden)), context.Cos, context.Sin);
-        var key = RotaryEmbedding.Rotate(Heads(_key.forward(hidden)), context.Cos, context.Sin).transpose(1, 2);
-        var value = Heads(_value.forward(hidden)).transpose(1, 2);
-        if (context.Cache is not null) (key, value) = context.Cache.Append(_index, key, value);
-
-        var mixed = length == 1 ? AttendOne(query, key, value, context) : AttendAll(query, key, value, context);
-        return _output.forward(mixed.reshape(rows, length, -1));
-    }
-
-    // Query heads h·g … h·g + g − 1 read key-value head h. With one token a row they stand in for g tokens of that
-    // head, so the cache is read where it lies, unexpanded.
-    private Tensor AttendOne(Tensor query, Tensor key, Tensor value, in DecoderContext context) =>
-        nn.functional.scaled_dot_product_attention(
-            query.view(-1, _config.KeyValueHeadCount, _config.HeadCount / _config.KeyValueHeadCount, _config.HeadSize), key, value, context.Mask);
-
-    private Tensor AttendAll(Tensor query, Tensor key, Tensor value, in DecoderContext context) =>
-        nn.functional.scaled_dot_product_attention(
-            query.transpose(1, 2), ExpandHeads(key), ExpandHeads(value), context.Mask, 0, context.IsCausal).transpose(1, 2);
-
-    private Tensor ExpandHeads(Tensor x)
-    {
-        var group = _config.HeadCount / _config.KeyValueHeadCount;
-        if (group == 1) return x;
-        long[] s = x.shape;
-        return x.unsqueeze(2).expand(s[0], s[1], group, s[2], s[3]).reshape(s[0], s[1] * group, s[2], s[3]);
-    }
-}
-
-/// <summary>W_down·(silu(W_gate·x) ∘ W_up·x) (Shazeer, arXiv 2002.05202).</summary>
+/// <summary>W_down·(g(W_gate·x) ∘ W_up·x), g the activation (Shazeer, arXiv 2002.05202).</summary>
 internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
 {
-    private readonly LinearLayer _gate;
-    private readonly LinearLayer _up;
+    private readonly LinearLayer? _gate;
+    private readonly LinearLayer? _up;
+    private readonly LinearLayer? _both;
     private readonly LinearLayer _down;
+    private readonly int _inner;
+    private readonly GateActivation _activation;
 
     public GatedMlp(string name, ModelConfig config, WeightSource weights) : base(nameof(GatedMlp))
     {
-        LinearLayer Project(string part, long inFeatures, long outFeatures)
+        var spec = config.Spec;
+        (_inner, _activation) = (config.IntermediateSize, spec.Gate);
+        LinearLayer Project(string part, long inFeatures, long outFeatures, Biases bias)
         {
-            var layer = new LinearLayer($"{name}.{part}", inFeatures, outFeatures, config.MlpBias, weights);
+            var layer = new LinearLayer($"{name}.{part}", inFeatures, outFeatures, spec.Biases.HasFlag(bias), weights);
             register_module(part, layer);
             return layer;
         }
-        _gate = Project("gate_proj", config.HiddenSize, config.IntermediateSize);
-        _up = Project("up_proj", config.HiddenSize, config.IntermediateSize);
-        _down = Project("down_proj", config.IntermediateSize, config.HiddenSize);
+        if (spec.IsGateUpFused)
+        {
+            _both = Project("gate_up_proj", config.HiddenSize, 2L * _inner, Biases.Gate | Biases.Up);
+        }
+        else
+        {
+            _gate = Project("gate_proj", config.HiddenSize, _inner, Biases.Gate);
+            _up = Project("up_proj", config.HiddenSize, _inner, Biases.Up);
+        }
+        _down = Project("down_proj", _inner, config.HiddenSize, Biases.Down);
     }
 
     /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
@@ -130,6 +94,12 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     {
     }
 
-    public override Tensor forward(Tensor input) =>
-        _down.forward(nn.functional.silu(_gate.forward(input)) * _up.forward(input));
+    public override Tensor forward(Tensor input)
+    {
+        if (_both is null) return _down.forward(Activate(_gate!.forward(input)) * _up!.forward(input));
+        var both = _both.forward(input);
+        return _down.forward(Activate(both.narrow(-1, 0, _inner)) * both.narrow(-1, _inner, _inner));
+    }
+
+    private Tensor Activate(Tensor gate) => _activation == GateActivation.Silu ? nn.functional.silu(gate) : gate.gelu(TorchSharp.Modules.GELU.Approximate.tanh);
 }

@@ -1,9 +1,11 @@
+using AsFT.Torch.Models.Families;
+
 namespace AsFT.Torch.Models;
 
-/// <summary>Architecture of a Llama-family decoder, as in Hugging Face's <c>config.json</c>.</summary>
+/// <summary>A decoder's shape, its special tokens and its labels, as in Hugging Face's <c>config.json</c>.</summary>
 public sealed record ModelConfig
 {
-    /// <summary><c>model_type</c>: <c>llama</c>, or <c>mistral</c> without a sliding window.</summary>
+    /// <summary><c>model_type</c>, one of <see cref="ModelTypes"/>.</summary>
     public string ModelType { get; init; } = "llama";
 
     /// <summary>Rows of the embedding (<c>vocab_size</c>).</summary>
@@ -33,20 +35,11 @@ public sealed record ModelConfig
     /// <summary>Added to the mean square before its root (<c>rms_norm_eps</c>).</summary>
     public double RmsNormEpsilon { get; init; } = 1e-6;
 
-    /// <summary>Base of the RoPE frequencies (<c>rope_theta</c>).</summary>
-    public double RopeTheta { get; init; } = 10_000;
-
-    /// <summary>RoPE scaling (linear, llama3), or null.</summary>
-    public RopeScaling? RopeScaling { get; init; }
+    /// <summary>What the decoder computes with these sizes.</summary>
+    public DecoderSpec Spec { get; init; } = new();
 
     /// <summary>Whether the head's weight is the embedding's (<c>tie_word_embeddings</c>).</summary>
     public bool TieWordEmbeddings { get; init; }
-
-    /// <summary>Whether q, k, v and o have biases (<c>attention_bias</c>).</summary>
-    public bool AttentionBias { get; init; }
-
-    /// <summary>Whether gate, up and down have biases (<c>mlp_bias</c>).</summary>
-    public bool MlpBias { get; init; }
 
     /// <summary>Token that begins a sequence; null when there is none, or one outside the vocabulary, which has no embedding.</summary>
     public int? BosTokenId { get; init; }
@@ -66,6 +59,9 @@ public sealed record ModelConfig
     /// <summary>First entry of <c>architectures</c>, for instance <c>LlamaForCausalLM</c>.</summary>
     public string? Architecture { get; init; }
 
+    /// <summary>Names of <c>model_type</c> that are computed.</summary>
+    public static IReadOnlyList<string> ModelTypes { get; } = [.. ModelFamily.ModelTypes];
+
     /// <summary>Reads <c>config.json</c> in <paramref name="folder"/>, and the end tokens of <c>generation_config.json</c> when it is there.</summary>
     /// <param name="folder">A Hugging Face model folder.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
@@ -74,13 +70,6 @@ public sealed record ModelConfig
 
     /// <summary>Writes <c>config.json</c> in <paramref name="folder"/>, as Hugging Face transformers reads it.</summary>
     /// <param name="folder">The model folder; made when missing.</param>
+    /// <exception cref="InvalidOperationException">The model's family has no field for what <see cref="Spec"/> asks.</exception>
     public void Save(string folder) => ModelConfigWriter.Save(this, folder);
 }
-
-/// <summary>RoPE scaling of <c>config.json</c>.</summary>
-/// <param name="Type"><c>linear</c> or <c>llama3</c>.</param>
-/// <param name="Factor">How much longer contexts become; at least 1.</param>
-/// <param name="LowFrequencyFactor">llama3: wavelengths above original positions / this are stretched in full.</param>
-/// <param name="HighFrequencyFactor">llama3: wavelengths below original positions / this are kept.</param>
-/// <param name="OriginalMaxPositions">llama3: positions the model was first trained with.</param>
-public sealed record RopeScaling(string Type, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192);

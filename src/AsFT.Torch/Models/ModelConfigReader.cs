@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
+using AsFT.Torch.Models.Families;
 
 namespace AsFT.Torch.Models;
 
@@ -23,108 +24,80 @@ internal static class ModelConfigReader
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) throw new InvalidDataException($"Model folder '{folder}' has no {FileName}.");
         using var document = JsonInput.Open(path);
-        var json = new ConfigObject(document.RootElement, path);
-        var config = Read(json, path);
+        var root = new ConfigObject(document.RootElement, path);
+        var config = Read(root, path);
+        var text = TextModel(root, ModelFamily.Find(config.ModelType)!, path);
 
         var generationPath = Path.Combine(folder, GenerationFileName);
-        if (!File.Exists(generationPath)) return config with { EosTokenIds = EndTokens(json, config.VocabularySize) };
+        if (!File.Exists(generationPath)) return config with { EosTokenIds = EndTokens(config.VocabularySize, text, root) };
         using var generation = JsonInput.Open(generationPath);
-        var generating = new ConfigObject(generation.RootElement, generationPath);
-        return config with { EosTokenIds = EndTokens(generating.Tokens("eos_token_id").Count > 0 ? generating : json, config.VocabularySize) };
+        return config with { EosTokenIds = EndTokens(config.VocabularySize, new ConfigObject(generation.RootElement, generationPath), text, root) };
     }
 
-    private static ModelConfig Read(ConfigObject json, string path)
+    /// <summary>Reads the fields of a file.</summary>
+    /// <param name="root">The file's object.</param>
+    /// <param name="path">The file, for messages.</param>
+    internal static ModelConfig Read(ConfigObject root, string path)
     {
-        var modelType = json.Text("model_type") ?? throw new InvalidDataException($"'{path}' has no model_type; llama or mistral is wanted.");
-        var maxPositions = json.Size("max_position_embeddings") ?? 2048;
-        RefuseUnknownArchitecture(json, modelType, maxPositions);
-        var (hidden, heads) = (json.RequiredSize("hidden_size"), json.RequiredSize("num_attention_heads"));
-        var keyValueHeads = json.Size("num_key_value_heads") ?? heads;
+        var known = string.Join(", ", ModelFamily.ModelTypes);
+        var modelType = root.Text("model_type") ?? throw new InvalidDataException($"'{path}' has no model_type; one of {known} is wanted.");
+        var family = ModelFamily.Find(modelType)
+            ?? throw root.Wrong("model_type", $"'{SafetensorsHeader.Shown(modelType)}'", $"computed are {known}");
+        var json = TextModel(root, family, path);
+        foreach (var place in new[] { root, json })
+            if (place.Field("quantization_config") is not null)
+                throw place.Wrong("quantization_config", "set", "quantized weights are not read; use the checkpoint in bfloat16, float16 or float32");
+        var sizes = ReadSizes(json, family.Defaults) with
+        {
+            ModelType = modelType,
+            TieWordEmbeddings = root.Flag("tie_word_embeddings", json.Flag("tie_word_embeddings", family.Defaults.TieWordEmbeddings)),
+            Labels = Labels(root, path, Architecture(root)),
+            ProblemType = root.Text("problem_type") is not { } problem ? null
+                : ProblemTypes.Contains(problem) ? problem
+                : throw root.Wrong("problem_type", $"'{SafetensorsHeader.Shown(problem)}'", $"{string.Join(", ", ProblemTypes)} or null is wanted"),
+            Architecture = Architecture(root),
+        };
+        var vocabulary = sizes.VocabularySize;
+        int? Token(string field) => (json.Token(field) ?? root.Token(field)) is { } id && id < vocabulary ? id : null;
+        sizes = sizes with { BosTokenId = Token("bos_token_id"), PadTokenId = Token("pad_token_id") };
+        var spec = family.Read(json, sizes);
+        // A window as long as the model's longest sequence is none; a sequence may be longer than the positions that were trained.
+        if (spec.Window >= sizes.MaxPositions) spec = spec with { Window = null, LayersWithoutWindow = [] };
+        return sizes with { Spec = spec, MaxPositions = LongestSequence(sizes.MaxPositions, spec.Rotary.Scaling) };
+    }
+
+    private static ConfigObject TextModel(ConfigObject root, ModelFamily family, string path) => family.TextPart is not { } part ? root
+        : root.Object(part) ?? throw new InvalidDataException($"'{path}' has no {part}, which holds the text model.");
+
+    private static ModelConfig ReadSizes(ConfigObject json, FamilyDefaults defaults)
+    {
+        int Size(string field, int? missing) => missing is { } size ? json.Size(field) ?? size : json.RequiredSize(field);
+        var (hidden, heads) = (Size("hidden_size", defaults.HiddenSize), Size("num_attention_heads", defaults.HeadCount));
+        var keyValueHeads = json.Has("num_key_value_heads") ? json.Size("num_key_value_heads") ?? heads : defaults.KeyValueHeadCount ?? heads;
         if (heads % keyValueHeads != 0) throw json.Wrong("num_key_value_heads", $"{keyValueHeads}", $"a divisor of num_attention_heads, {heads}, is wanted");
-        if (json.Size("head_dim") is not { } headSize)
+        if ((json.Has("head_dim") ? json.Size("head_dim") : defaults.HeadSize) is not { } headSize)
             headSize = hidden % heads == 0 ? hidden / heads : throw json.Wrong("num_attention_heads", $"{heads}", $"without head_dim a divisor of hidden_size, {hidden}, is wanted");
         if (headSize > MaxHeadSize || (long)heads * headSize > int.MaxValue) throw json.Wrong("head_dim", $"{headSize}", $"at most {MaxHeadSize} is wanted, and at most {int.MaxValue} for all {heads} heads together");
         if (headSize % 2 != 0) throw json.Wrong("head_dim", $"{headSize}", "rotary embedding calls for an even number");
-        var (vocabulary, layers) = (json.RequiredSize("vocab_size"), json.RequiredSize("num_hidden_layers"));
+        var layers = Size("num_hidden_layers", defaults.LayerCount);
         if (layers > MaxLayers) throw json.Wrong("num_hidden_layers", $"{layers}", $"at most {MaxLayers} is wanted");
-        var (theta, scaling) = Rope(json, maxPositions);
-        var architecture = Architecture(json);
-
         return new ModelConfig
         {
-            ModelType = modelType,
-            VocabularySize = vocabulary,
+            VocabularySize = Size("vocab_size", defaults.VocabularySize),
             HiddenSize = hidden,
-            IntermediateSize = json.RequiredSize("intermediate_size"),
+            IntermediateSize = Size("intermediate_size", defaults.IntermediateSize),
             LayerCount = layers,
             HeadCount = heads,
             KeyValueHeadCount = keyValueHeads,
             HeadSize = headSize,
-            MaxPositions = maxPositions,
-            RmsNormEpsilon = json.Positive("rms_norm_eps") ?? 1e-6,
-            RopeTheta = theta,
-            RopeScaling = scaling,
-            TieWordEmbeddings = json.Flag("tie_word_embeddings"),
-            AttentionBias = json.Flag("attention_bias"),
-            MlpBias = json.Flag("mlp_bias"),
-            BosTokenId = json.Token("bos_token_id") is { } bos && bos < vocabulary ? bos : null,
-            PadTokenId = json.Token("pad_token_id") is { } pad && pad < vocabulary ? pad : null,
-            Labels = Labels(json, path, architecture),
-            ProblemType = json.Text("problem_type") is not { } problem ? null
-                : ProblemTypes.Contains(problem) ? problem
-                : throw json.Wrong("problem_type", $"'{SafetensorsHeader.Shown(problem)}'", $"{string.Join(", ", ProblemTypes)} or null is wanted"),
-            Architecture = architecture,
+            MaxPositions = json.Size("max_position_embeddings") ?? defaults.MaxPositions,
+            RmsNormEpsilon = json.Positive("rms_norm_eps") ?? defaults.RmsNormEpsilon,
         };
     }
 
-    private static void RefuseUnknownArchitecture(ConfigObject json, string modelType, int maxPositions)
-    {
-        if (modelType is not ("llama" or "mistral"))
-            throw json.Wrong("model_type", $"'{SafetensorsHeader.Shown(modelType)}'", "only Llama-architecture models are computed (llama; mistral without a sliding window)");
-        if (json.Field("quantization_config") is not null)
-            throw json.Wrong("quantization_config", "set", "quantized weights are not read; use the checkpoint in bfloat16, float16 or float32");
-        if (json.Text("hidden_act") is { } activation and not ("silu" or "swish"))
-            throw json.Wrong("hidden_act", $"'{SafetensorsHeader.Shown(activation)}'", "only silu is computed");
-        // A window as long as the model's longest sequence is none.
-        if (json.Size("sliding_window") is { } window && window < maxPositions)
-            throw json.Wrong("sliding_window", $"{window}", "attention within a sliding window is not computed; null is wanted");
-        if (json.Positive("partial_rotary_factor") is { } part and not 1)
-            throw json.Wrong("partial_rotary_factor", $"{part}", "only rotation of whole heads, 1, is computed");
-    }
-
-    // rope_scaling and rope_theta of transformers 4, rope_parameters of 5.
-    private static (double Theta, RopeScaling? Scaling) Rope(ConfigObject json, int maxPositions)
-    {
-        var parameters = json.Object("rope_parameters");
-        var theta = json.Positive("rope_theta") ?? parameters?.Positive("rope_theta") ?? 10_000;
-        if (json.Object("rope_scaling") is { } scaling)
-            return (theta, Scaling(scaling, scaling.Text("rope_type") ?? scaling.Text("type") ?? throw scaling.Wrong("rope_type", "missing", "linear or llama3 is wanted"), maxPositions));
-        return (theta, parameters is { } rope ? Scaling(rope, rope.Text("rope_type") ?? "default", maxPositions) : null);
-    }
-
-    private static RopeScaling? Scaling(ConfigObject rope, string type, int maxPositions)
-    {
-        switch (type)
-        {
-            case "default":
-                return null;
-            case "linear":
-                return new RopeScaling("linear", Factor(rope));
-            case "llama3":
-                var (low, high) = (rope.RequiredPositive("low_freq_factor"), rope.RequiredPositive("high_freq_factor"));
-                return low < high
-                    ? new RopeScaling("llama3", Factor(rope), low, high, rope.Size("original_max_position_embeddings") ?? maxPositions)
-                    : throw rope.Wrong("high_freq_factor", $"{high}", $"more than low_freq_factor, {low}, is wanted");
-            default:
-                throw rope.Wrong("rope_type", $"'{SafetensorsHeader.Shown(type)}'", "only default, linear and llama3 are computed");
-        }
-    }
-
-    private static double Factor(ConfigObject rope)
-    {
-        var factor = rope.RequiredPositive("factor");
-        return factor >= 1 ? factor : throw rope.Wrong("factor", $"{factor}", "a number from 1 is wanted");
-    }
+    // These scalings are made for sequences beyond the positions that the file names.
+    private static int LongestSequence(int positions, RopeScaling? scaling) => scaling is not { Type: "yarn" or "dynamic" } ? positions
+        : (int)Math.Min(int.MaxValue, Math.Max(positions, scaling.Factor * scaling.OriginalMaxPositions));
 
     private static string? Architecture(ConfigObject json)
     {
@@ -135,8 +108,15 @@ internal static class ModelConfigReader
     }
 
     // A token without an embedding is never generated, so it ends nothing; but something must.
-    private static List<int> EndTokens(ConfigObject json, int vocabulary)
+    private static List<int> EndTokens(int vocabulary, params ReadOnlySpan<ConfigObject> places)
     {
+        var json = places[^1];
+        foreach (var place in places)
+        {
+            if (place.Tokens("eos_token_id").Count == 0) continue;
+            json = place;
+            break;
+        }
         var named = json.Tokens("eos_token_id");
         var known = named.Where(id => id < vocabulary).ToList();
         return named.Count == 0 || known.Count > 0 ? known

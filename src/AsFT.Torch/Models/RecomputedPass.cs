@@ -8,7 +8,7 @@ namespace AsFT.Torch.Models;
 /// </summary>
 internal sealed class RecomputedPass
 {
-    private readonly LlamaDecoder _decoder;
+    private readonly CausalDecoder _decoder;
     private readonly DecoderContext _context;
     private readonly Tensor _embedded;
     private readonly Tensor[] _inputs;
@@ -19,7 +19,7 @@ internal sealed class RecomputedPass
     /// <param name="firstTrained">Number of the first layer that holds trained weights; see <see cref="FirstTrained"/>.</param>
     /// <param name="ids">Token ids, (N × T) int64 on the model's device.</param>
     /// <param name="layout">Positions and mask of this batch.</param>
-    public RecomputedPass(LlamaDecoder decoder, int firstTrained, Tensor ids, SequenceLayout layout)
+    public RecomputedPass(CausalDecoder decoder, int firstTrained, Tensor ids, SequenceLayout layout)
     {
         (_decoder, _first) = (decoder, firstTrained);
         _context = decoder.Context(layout, ids.shape[1], cache: null);
@@ -31,7 +31,7 @@ internal sealed class RecomputedPass
             for (var i = 0; i < _inputs.Length; i++)
             {
                 _inputs[i] = hidden;
-                hidden = decoder.Layers[i].Forward(hidden, _context);
+                hidden = decoder.Layers[i].Forward(hidden, _context.Of(i));
                 // Nothing goes back further than the first trained layer, so nothing below is computed again.
                 if (i < _first) _inputs[i].Dispose();
             }
@@ -48,7 +48,7 @@ internal sealed class RecomputedPass
     /// Number of the first layer through which a gradient must go: the first with an adapter or trained weights, 0 where the
     /// embeddings are trained, the number of layers where nothing below the head is.
     /// </summary>
-    public static int FirstTrained(LlamaDecoder decoder)
+    public static int FirstTrained(CausalDecoder decoder)
     {
         if (decoder.Embedding.requires_grad) return 0;
         for (var i = 0; i < decoder.Layers.Count; i++)
@@ -68,7 +68,7 @@ internal sealed class RecomputedPass
             using var scope = NewDisposeScope();
             var input = _inputs[i];
             input.requires_grad = i > _first || _embedded.requires_grad;
-            autograd.backward(_decoder.Layers[i].Forward(input, _context), gradient);
+            autograd.backward(_decoder.Layers[i].Forward(input, _context.Of(i)), gradient);
             gradient.Dispose();
             if (input.requires_grad) gradient = input.grad!.MoveToOuterDisposeScope();
             input.Dispose();

@@ -1,10 +1,11 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models.Families;
 using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
 
-/// <summary>A Llama decoder with a classification head on the last real token (Hugging Face's <c>LlamaForSequenceClassification</c> form).</summary>
+/// <summary>A decoder with a classification head on the last real token (the form of Hugging Face's <c>LlamaForSequenceClassification</c> and its like).</summary>
 public sealed class SequenceClassifier : nn.Module
 {
     private readonly LinearLayer _score;
@@ -12,10 +13,9 @@ public sealed class SequenceClassifier : nn.Module
     private SequenceClassifier(ModelConfig config, ComputePlacement placement, WeightSource weights) : base(nameof(SequenceClassifier))
     {
         if (config.Labels.Count == 0) throw new InvalidDataException("A sequence classifier needs class names (id2label) in config.json; there are none.");
-        Decoder = new LlamaDecoder("model", config, placement, weights);
-        register_module("model", Decoder);
+        Decoder = new CausalDecoder(config, placement, weights);
         _score = new LinearLayer("score", config.HiddenSize, config.Labels.Count, bias: false, weights);
-        register_module("score", _score);
+        foreach (var (name, module) in NamedParts.Tree((config.Spec.DecoderName, Decoder), ("score", _score))) register_module(name, module);
         eval();
     }
 
@@ -41,7 +41,8 @@ public sealed class SequenceClassifier : nn.Module
     public static SequenceClassifier FromDecoder(string folder, IReadOnlyList<string> labels, string problemType, ComputePlacement? placement = null, long seed = 0)
     {
         placement ??= ComputePlacement.Resolve();
-        var config = ModelConfig.Load(folder) with { Labels = labels, ProblemType = problemType, Architecture = "LlamaForSequenceClassification" };
+        var config = ModelConfig.Load(folder) with { Labels = labels, ProblemType = problemType };
+        config = config with { Architecture = $"{ModelFamily.Find(config.ModelType)!.ClassName}ForSequenceClassification" };
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireLayers(config, checkpoint);
         var pretrained = WeightSources.FromCheckpoint(checkpoint, placement);
@@ -50,7 +51,7 @@ public sealed class SequenceClassifier : nn.Module
     }
 
     /// <summary>The decoder below the head.</summary>
-    public LlamaDecoder Decoder { get; }
+    public CausalDecoder Decoder { get; }
 
     /// <summary>The classification head, (classes × hidden).</summary>
     public LinearLayer Score => _score;

@@ -6,9 +6,10 @@ namespace AsFT.Torch.Models;
 /// <summary>Where the tokens of a batch stand and which of them see which: positions and attention mask of one forward pass.</summary>
 public sealed class SequenceLayout
 {
-    private SequenceLayout(Tensor? positions, long positionCount, Tensor? mask, bool isCausal)
+    private SequenceLayout(Tensor? positions, long positionCount, Tensor? mask, bool isCausal, Tensor? keyPositions = null)
     {
         Positions = positions;
+        KeyPositions = keyPositions;
         PositionCount = positionCount;
         Mask = mask;
         IsCausal = isCausal;
@@ -19,6 +20,12 @@ public sealed class SequenceLayout
 
     /// <summary>Highest of <see cref="Positions"/> + 1, known without asking the device; 0 when <see cref="Positions"/> is null.</summary>
     public long PositionCount { get; }
+
+    /// <summary>
+    /// Position of each key, (N × S) int64, for layers with a window; null where they are the cache's slots, or without a cache
+    /// <see cref="Positions"/>.
+    /// </summary>
+    public Tensor? KeyPositions { get; }
 
     /// <summary>
     /// Which keys (columns) a query (rows) may see, (N or 1 × 1 × T × S): bool, or numbers added to the scores
@@ -56,11 +63,12 @@ public sealed class SequenceLayout
     /// <param name="positions">Position of the new token of each row, (N × 1) int64.</param>
     /// <param name="positionCount">Highest of them + 1.</param>
     /// <param name="mask">Which cache slots each row sees, the new one included, (N × 1 × 1 × S); see <see cref="Mask"/>.</param>
-    public static SequenceLayout Step(Tensor positions, long positionCount, Tensor mask)
+    /// <param name="keyPositions">Position of what lies in each slot, (N × S) int64; see <see cref="KeyPositions"/>.</param>
+    public static SequenceLayout Step(Tensor positions, long positionCount, Tensor mask, Tensor? keyPositions = null)
     {
         ArgumentNullException.ThrowIfNull(positions);
         ArgumentNullException.ThrowIfNull(mask);
-        return new(positions, positionCount, mask, isCausal: false);
+        return new(positions, positionCount, mask, isCausal: false, keyPositions);
     }
 
     /// <summary>Several examples in one row, none of which sees another.</summary>

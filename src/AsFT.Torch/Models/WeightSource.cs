@@ -30,15 +30,15 @@ internal static class WeightSources
         return checkpoint.Read(name, placement.DType, placement.Device);
     };
 
-    /// <summary>Fresh weights as Llama models are initialised: matrices N(0, 0.02²), norms 1, biases 0.</summary>
-    public static WeightSource Random(ComputePlacement placement, long seed, double standardDeviation = 0.02)
+    /// <summary>Fresh weights as Llama models are initialised: matrices N(0, 0.02²), norms the identity, biases 0.</summary>
+    public static WeightSource Random(ComputePlacement placement, long seed, NormKind norm = NormKind.Weight, double standardDeviation = 0.02)
     {
         // One CPU generator, so that the same seed gives the same model on every device.
         var generator = new Generator((ulong)seed);
         return (name, shape) =>
         {
             if (shape.Length == 1)
-                return name.EndsWith(".bias", StringComparison.Ordinal)
+                return name.EndsWith(".bias", StringComparison.Ordinal) || norm == NormKind.OnePlusWeight
                     ? zeros(shape, placement.DType, placement.Device)
                     : ones(shape, placement.DType, placement.Device);
             using var draw = empty(shape, ScalarType.Float32);

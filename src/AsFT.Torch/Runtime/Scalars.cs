@@ -19,6 +19,9 @@ internal static class Scalars
     /// <summary>1.</summary>
     public static Scalar One { get; } = 1;
 
+    /// <summary>−1.</summary>
+    public static Scalar MinusOne { get; } = -1;
+
     /// <summary>2.</summary>
     public static Scalar Two { get; } = 2;
 

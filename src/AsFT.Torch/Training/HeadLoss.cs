@@ -61,6 +61,7 @@ internal static class HeadLoss
             using var scope = NewDisposeScope();
             var count = Math.Min(rows, selected.shape[0] - first);
             var logits = Widened(model.Logits(selected.narrow(0, first, count)));
+            var capped = gradient is not null && model.HasLogitCap ? logits.clone() : null;
             var label = labels.narrow(0, first, count).unsqueeze(1);
             // −log softmax at the label: log Σ exp(z − max) − (z_label − max).
             logits.sub_(logits.amax([-1L], keepdim: true));
@@ -71,6 +72,7 @@ internal static class HeadLoss
             if (gradient is null) continue;
             logits.div_(total);
             logits.scatter_(1, label, logits.gather(1, label).sub_(Scalars.One));
+            model.BackThroughLogits(logits, capped);
             gradient.narrow(0, first, count).copy_(logits.to(selected.dtype).mm(model.HeadWeight));
         }
         return sum!;

@@ -1,4 +1,6 @@
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
+using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;
 
@@ -6,26 +8,23 @@ namespace AsFT.Torch.Training;
 /// <param name="Name">Full name.</param>
 /// <param name="Out">d_out.</param>
 /// <param name="In">d_in.</param>
-/// <param name="HasBias">Whether it has a bias.</param>
-internal readonly record struct LayerShape(string Name, long Out, long In, bool HasBias)
+internal readonly record struct LayerShape(string Name, long Out, long In);
+
+/// <summary>A model's tensors, laid out on the meta device, where they have a shape and no memory.</summary>
+/// <param name="Linear">Its linear layers, in its order; a head of its own included.</param>
+/// <param name="ParameterCount">Numbers in all weights.</param>
+internal sealed record ModelShapes(IReadOnlyList<LayerShape> Linear, long ParameterCount)
 {
-    /// <summary>All linear layers of a causal language model, in its order; a head of its own included.</summary>
-    public static IReadOnlyList<LayerShape> All(ModelConfig config)
+    public static ModelShapes Of(ModelConfig config)
     {
-        long hidden = config.HiddenSize, queries = (long)config.HeadCount * config.HeadSize, keys = (long)config.KeyValueHeadCount * config.HeadSize, inner = config.IntermediateSize;
-        var layers = new List<LayerShape>();
-        for (var i = 0; i < config.LayerCount; i++)
+        var meta = new ComputePlacement(new Device(TorchSharp.DeviceType.META), ScalarType.Float32);
+        var count = 0L;
+        using var scope = NewDisposeScope();
+        using var model = new CausalLanguageModel(config, meta, (_, shape) =>
         {
-            var (attention, mlp) = ($"model.layers.{i}.self_attn.", $"model.layers.{i}.mlp.");
-            layers.Add(new(attention + "q_proj", queries, hidden, config.AttentionBias));
-            layers.Add(new(attention + "k_proj", keys, hidden, config.AttentionBias));
-            layers.Add(new(attention + "v_proj", keys, hidden, config.AttentionBias));
-            layers.Add(new(attention + "o_proj", hidden, queries, config.AttentionBias));
-            layers.Add(new(mlp + "gate_proj", inner, hidden, config.MlpBias));
-            layers.Add(new(mlp + "up_proj", inner, hidden, config.MlpBias));
-            layers.Add(new(mlp + "down_proj", hidden, inner, config.MlpBias));
-        }
-        if (!config.TieWordEmbeddings) layers.Add(new("lm_head", config.VocabularySize, hidden, false));
-        return layers;
+            count += shape.Aggregate(1L, (product, size) => product * size);
+            return empty(shape, meta.DType, meta.Device);
+        });
+        return new([.. model.LinearLayers().Select(layer => new LayerShape(layer.Name, layer.OutFeatures, layer.InFeatures))], count);
     }
 }

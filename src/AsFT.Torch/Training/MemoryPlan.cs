@@ -87,20 +87,21 @@ public sealed record MemoryPlan
         ArgumentNullException.ThrowIfNull(placement);
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        var shapes = LayerShape.All(config);
+        var model = ModelShapes.Of(config);
+        var shapes = model.Linear;
         var chosen = TargetModules.Select([.. shapes.Select(shape => shape.Name)], lora.TargetModules).ToHashSet();
         LayerShape[] adapted = [.. shapes.Where(shape => chosen.Contains(shape.Name))];
 
         long size = Bytes(placement.DType), adapterSize = Math.Max(4, size), tokens = (long)rows * width;
         var trained = adapted.Sum(shape => lora.Rank * (shape.In + shape.Out));
-        var pass = ActivationCount.Of(config, lora, chosen);
+        var pass = ActivationCount.Of(config, lora, chosen, width);
         var logitSize = Math.Max(4, size);
         var marked = Math.Min(tokens, supervised ?? tokens);
         // A head that learns makes all logits at once, and autograd keeps their logarithms and makes two gradients.
-        var isWhole = chosen.Contains("lm_head");
+        var isWhole = chosen.Contains(config.Spec.HeadName);
         var chunk = isWhole ? 4 * marked : Math.Min(marked, Math.Max(1, HeadLoss.ChunkBytes / (config.VocabularySize * logitSize)));
         // A half-precision model also holds the logits as the head made them and as the product takes them.
-        var logits = chunk * config.VocabularySize * (logitSize + (size < 4 ? size : 0)) + 3 * marked * config.HiddenSize * size;
+        var logits = chunk * config.VocabularySize * ((config.Spec.LogitSoftCap is null ? 1 : 3) * logitSize + (size < 4 ? size : 0)) + 3 * marked * config.HiddenSize * size;
         // With checkpointing all that is kept are the layers' inputs, and what one layer keeps is made again and soon gone.
         var isRecomputed = options.ActivationCheckpointing;
         var kept = isRecomputed ? new NumberCount((config.LayerCount + 1L) * config.HiddenSize, 0) : pass.Kept + new NumberCount(2L * config.HiddenSize, 0);
@@ -109,11 +110,11 @@ public sealed record MemoryPlan
         return new()
         {
             Placement = placement,
-            Weights = (shapes.Sum(shape => shape.In * shape.Out + (shape.HasBias ? shape.Out : 0)) + Vectors(config) + 2 * RotaryEmbedding.Positions(width, config.MaxPositions) * config.HeadSize) * size,
+            Weights = (model.ParameterCount + RotaryTables(config, width)) * size,
             Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
             Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Sum(shape => shape.In * shape.Out * 4),
             Penalty = penalty is null ? 0 : adapted.Sum(shape => PenaltyBytes(shape, penalty, options, adapterSize)),
-            Activations = kept.All * tokens * size,
+            Activations = (kept.All * tokens + ActivationCount.Masks(config, width)) * size,
             Logits = logits,
             Workspace = workspace.All * tokens * size,
             Held = Holes(config, placement, tokens * size, kept + layer, workspace, logits),
@@ -139,7 +140,9 @@ public sealed record MemoryPlan
         return Of(config, lora, options, penalty, placement, rows, examples.Max(example => example.Ids.Length), supervised);
     }
 
-    private static long Vectors(ModelConfig config) => (2L * config.LayerCount + 1) * config.HiddenSize + (long)config.VocabularySize * config.HiddenSize;
+    private static long RotaryTables(ModelConfig config, int width) =>
+        Enumerable.Range(0, config.LayerCount).Select(config.Spec.RotaryOf).OfType<RotarySpec>().Distinct()
+            .Sum(rotary => 2 * RotaryEmbedding.Positions(width, config.MaxPositions) * RotaryEmbedding.Width(rotary, config.HeadSize));
 
     // Bytes that are free and yet resident: holes beside kept tensors, and a layer's workspace while the logits are made.
     private static long Holes(ModelConfig config, ComputePlacement placement, long width, NumberCount kept, NumberCount workspace, long logits)

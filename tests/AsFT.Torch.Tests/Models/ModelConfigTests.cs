@@ -18,7 +18,7 @@ public class ModelConfigTests
         Assert.Equal(1, config.BosTokenId);
         Assert.Equal([2], config.EosTokenIds);
         Assert.Null(config.PadTokenId);
-        Assert.Null(config.RopeScaling);
+        Assert.Null(new DecoderSpec().DifferenceFrom(config.Spec));
         Assert.Empty(config.Labels);
         Assert.Equal("LlamaForCausalLM", config.Architecture);
     }
@@ -32,10 +32,7 @@ public class ModelConfigTests
             HeadSize = 16,
             EosTokenIds = [2, 7],
             PadTokenId = 0,
-            RopeTheta = 500_000,
-            RopeScaling = new RopeScaling("llama3", 8, 1, 4, 256),
-            AttentionBias = true,
-            MlpBias = true,
+            Spec = new() { Biases = Biases.Attention | Biases.Mlp, Rotary = new() { Theta = 500_000, Scaling = new RopeScaling("llama3", 8, 1, 4, 256) } },
             Labels = ["harmless", "harmful ✗", "harmless"],
             ProblemType = "multi_label_classification",
             Architecture = "LlamaForSequenceClassification",
@@ -44,7 +41,8 @@ public class ModelConfigTests
         var loaded = ModelConfig.Load(folder["new"]);
         Assert.Equal(config.EosTokenIds, loaded.EosTokenIds);
         Assert.Equal(config.Labels, loaded.Labels);
-        Assert.Equal(config, loaded with { EosTokenIds = config.EosTokenIds, Labels = config.Labels });
+        Assert.Null(config.Spec.DifferenceFrom(loaded.Spec));
+        Assert.Equal(config, loaded with { EosTokenIds = config.EosTokenIds, Labels = config.Labels, Spec = config.Spec });
         Assert.Single(Directory.EnumerateFileSystemEntries(folder["new"]));
 
         // The names and kinds of value that Hugging Face transformers writes.
@@ -77,10 +75,10 @@ public class ModelConfigTests
         { "hidden_act", "null", config => config.HiddenSize, 64 },
         { "model_type", "\"mistral\"", config => config.ModelType, "mistral" },
         { "sliding_window", "512", config => config.MaxPositions, 512 },
-        { "rope_scaling", """{"type":"linear","factor":2}""", config => config.RopeScaling, new RopeScaling("linear", 2) },
-        { "rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}""", config => config.RopeScaling, new RopeScaling("llama3", 8, 1, 4, 64) },
-        { "rope_scaling", """{"rope_type":"default"}""", config => config.RopeScaling, null },
-        { "rope_parameters", """{"rope_type":"default","rope_theta":10000}""", config => config.RopeScaling, null },
+        { "rope_scaling", """{"type":"linear","factor":2}""", config => config.Spec.Rotary.Scaling!.Factor, 2d },
+        { "rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}""", config => config.Spec.Rotary.Scaling!.OriginalMaxPositions, 64 },
+        { "rope_scaling", """{"rope_type":"default"}""", config => config.Spec.Rotary.Scaling, null },
+        { "rope_parameters", """{"rope_type":"default","rope_theta":10000}""", config => config.Spec.Rotary.Scaling, null },
         { "num_labels", "3", config => string.Join(' ', config.Labels), "LABEL_0 LABEL_1 LABEL_2" },
         { "architectures", "[\"LlamaForSequenceClassification\"]", config => config.Labels.Count, 2 },
         { "id2label", """{"1":"b","0":"a"}""", config => string.Join(' ', config.Labels), "a b" },
@@ -97,14 +95,14 @@ public class ModelConfigTests
     }
 
     [Theory]
-    [InlineData("model_type", "\"gemma\"")]
+    [InlineData("model_type", "\"gpt2\"")]
     [InlineData("model_type", "null")]
     [InlineData("model_type", "7")]
     [InlineData("hidden_act", "\"gelu\"")]
     [InlineData("quantization_config", """{"quant_method":"gptq"}""")]
     [InlineData("sliding_window", "256")]
     [InlineData("partial_rotary_factor", "0.5")]
-    [InlineData("rope_scaling", """{"rope_type":"yarn","factor":2}""")]
+    [InlineData("rope_scaling", """{"rope_type":"ntk","factor":2}""")]
     [InlineData("rope_scaling", """{"factor":2}""")]
     [InlineData("rope_scaling", """{"type":"linear"}""")]
     [InlineData("rope_scaling", """{"type":"linear","factor":0.5}""")]
@@ -173,7 +171,7 @@ public class ModelConfigTests
         Write(folder, json => json["max_position_embeddings"] = int.MaxValue);
         File.Copy(Path.Combine(Stories, "model.safetensors"), folder["model.safetensors"]);
         using var model = CausalLanguageModel.Load(folder.Path);
-        Assert.Equal(0, model.Decoder.Rotary.Bytes);
+        Assert.Equal(0, model.Decoder.Kinds.RotaryOf(0)!.Bytes);
     }
 
     [Fact]

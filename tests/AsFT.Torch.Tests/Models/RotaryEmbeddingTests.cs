@@ -13,8 +13,7 @@ public sealed class RotaryEmbeddingTests : IDisposable
     [Fact]
     public void FeaturePairsAHalfApartTurnByPositionTimesFrequency()
     {
-        var config = TinyLlama.Config with { RopeTheta = 500 };
-        using var rotary = new RotaryEmbedding(config, TinyLlama.Placement(ScalarType.Float64));
+        using var rotary = new RotaryEmbedding(new() { Theta = 500 }, 8, 64, TinyLlama.Placement(ScalarType.Float64));
         var x = randn([1, 3, 2, 8], ScalarType.Float64);
         var (cos, sin) = rotary.Range(first: 5, count: 3);
         var turned = RotaryEmbedding.Rotate(x, cos, sin);
@@ -32,7 +31,7 @@ public sealed class RotaryEmbeddingTests : IDisposable
     [Fact]
     public void PositionsByTensorAreTheSameTable()
     {
-        using var rotary = new RotaryEmbedding(TinyLlama.Config, TinyLlama.Placement());
+        using var rotary = new RotaryEmbedding(new(), 8, 64, TinyLlama.Placement());
         var (cos, sin) = rotary.Range(0, 64);
         var (cosAt, sinAt) = rotary.At(tensor(new long[] { 7, 0, 63, 2 }, [2, 2]), 64);
         Assert.Equal([2L, 2L, 1L, 8L], cosAt.shape);
@@ -43,7 +42,7 @@ public sealed class RotaryEmbeddingTests : IDisposable
     [Fact]
     public void The_table_grows_with_use_and_what_was_handed_out_stays()
     {
-        using var rotary = new RotaryEmbedding(TinyLlama.Config with { MaxPositions = int.MaxValue }, TinyLlama.Placement());
+        using var rotary = new RotaryEmbedding(new(), 8, int.MaxValue, TinyLlama.Placement());
         Assert.Equal(0, rotary.Bytes);
         var (cos, _) = rotary.Range(100, 5);
         var before = cos.data<float>().ToArray();
@@ -58,8 +57,8 @@ public sealed class RotaryEmbeddingTests : IDisposable
     public void LinearScalingDividesPositions()
     {
         var placement = TinyLlama.Placement(ScalarType.Float64);
-        using var plain = new RotaryEmbedding(TinyLlama.Config, placement);
-        using var scaled = new RotaryEmbedding(TinyLlama.Config with { RopeScaling = new RopeScaling("linear", 4) }, placement);
+        using var plain = new RotaryEmbedding(new(), 8, 64, placement);
+        using var scaled = new RotaryEmbedding(new() { Scaling = new RopeScaling("linear", 4) }, 8, 64, placement);
         Assert.True(TinyLlama.MaxDifference(plain.Range(5, 1).Cos, scaled.Range(20, 1).Cos) < 1e-12);
         Assert.True(TinyLlama.MaxDifference(plain.Range(5, 1).Sin, scaled.Range(20, 1).Sin) < 1e-12);
     }
@@ -69,8 +68,7 @@ public sealed class RotaryEmbeddingTests : IDisposable
     {
         // Llama 3.1's own numbers, with its head size.
         var scaling = new RopeScaling("llama3", Factor: 8, LowFrequencyFactor: 1, HighFrequencyFactor: 4, OriginalMaxPositions: 8192);
-        var config = TinyLlama.Config with { HeadSize = 128, RopeTheta = 500_000, RopeScaling = scaling };
-        using var rotary = new RotaryEmbedding(config, TinyLlama.Placement(ScalarType.Float64));
+        using var rotary = new RotaryEmbedding(new() { Theta = 500_000, Scaling = scaling }, 128, 64, TinyLlama.Placement(ScalarType.Float64));
         var angles = atan2(rotary.Range(1, 1).Sin.narrow(-1, 64, 64), rotary.Range(1, 1).Cos.narrow(-1, 64, 64)).data<double>().ToArray();
         var (kept, blended, stretched) = (0, 0, 0);
         for (var i = 0; i < 64; i++)

@@ -84,7 +84,7 @@ internal sealed class PlainClassifier
         for (var head = 0; head < x.Length / size; head++)
             for (var i = 0; i < half; i++)
             {
-                var angle = position / Math.Pow(_config.RopeTheta, 2.0 * i / size);
+                var angle = position / Math.Pow(_config.Spec.Rotary.Theta, 2.0 * i / size);
                 double a = x[head * size + i], b = x[head * size + i + half];
                 rotated[head * size + i] = a * Math.Cos(angle) - b * Math.Sin(angle);
                 rotated[head * size + i + half] = b * Math.Cos(angle) + a * Math.Sin(angle);

@@ -1,3 +1,4 @@
+using AsFT.Torch.Models;
 using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Training;
 using static TorchSharp.torch;
@@ -19,10 +20,20 @@ public sealed class HeadLossTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void LossAndGradientAreAutogradsOwn(bool tied, ScalarType dtype, long chunkBytes, double tolerance)
+    public void LossAndGradientAreAutogradsOwn(bool tied, ScalarType dtype, long chunkBytes, double tolerance) => AssertAutograds(new(), tied, dtype, chunkBytes, tolerance);
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void LossAndGradientGoThroughACapAndADivisorOfTheLogits(bool tied, ScalarType dtype, long chunkBytes, double tolerance)
+    {
+        AssertAutograds(new() { LogitSoftCap = 1.5 }, tied, dtype, chunkBytes, tolerance);
+        AssertAutograds(new() { LogitDivisor = 4, LogitSoftCap = 0.8 }, tied, dtype, chunkBytes, tolerance);
+    }
+
+    private static void AssertAutograds(DecoderSpec spec, bool tied, ScalarType dtype, long chunkBytes, double tolerance)
     {
         using var scope = NewDisposeScope();
-        using var model = TinyLlama.Create(TinyLlama.Config with { TieWordEmbeddings = tied }, dtype);
+        using var model = TinyLlama.Create(TinyLlama.Config with { TieWordEmbeddings = tied, Spec = spec }, dtype);
         var hidden = (randn(3, 8, 24, ScalarType.Float64, generator: new Generator(5)) * 2).to(dtype);
         var (predictors, labels) = (tensor(new long[] { 0, 1, 2, 5, 8, 9, 13, 14, 20, 22 }), tensor(new long[] { 3, 3, 39, 0, 7, 11, 3, 25, 8, 1 }));
 

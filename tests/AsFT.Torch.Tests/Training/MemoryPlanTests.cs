@@ -38,7 +38,7 @@ public sealed class MemoryPlanTests
         var rotary = 2 * config.MaxPositions * config.HeadSize;
         Assert.Equal(4 * (model.Weights().Sum(w => w.Value.numel()) + rotary), plan.Weights);
         Assert.Equal(4 * 4 * adapter.Layers.Sum(l => l.A.numel() + l.B.numel()), plan.Adapter);
-        Assert.Equal(model.LinearLayers().Select(l => (l.Name, l.OutFeatures, l.InFeatures)), LayerShape.All(config).Select(s => (s.Name, s.Out, s.In)));
+        Assert.Equal(model.LinearLayers().Select(l => (l.Name, l.OutFeatures, l.InFeatures)), ModelShapes.Of(config).Linear.Select(s => (s.Name, s.Out, s.In)));
     }
 
     [Fact]

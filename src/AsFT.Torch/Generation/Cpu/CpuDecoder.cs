@@ -13,7 +13,7 @@ namespace AsFT.Torch.Generation.Cpu;
 /// </summary>
 /// <remarks>
 /// Prompts are not its business; their products are large, and libtorch is good at those. What it computes is what
-/// <see cref="LlamaDecoder.Forward"/> does, to the last bits of float32.
+/// <see cref="CausalDecoder.Forward"/> does, to the last bits of float32.
 /// </remarks>
 internal sealed unsafe partial class CpuDecoder : IDisposable
 {
@@ -35,6 +35,7 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
     private readonly Projection _head;
     private readonly float* _embedding;
     private readonly float* _norm;
+    // Held as long as they are read: the model's own tables may grow, and move, meanwhile.
     private readonly Tensor _cosines;
     private readonly Tensor _sines;
     private readonly float* _cos;
@@ -72,11 +73,11 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         var linear = model.LinearLayers().ToDictionary(layer => layer.Name, StringComparer.Ordinal);
         var parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter, StringComparer.Ordinal);
         _embedding = Projection.Pointer(model.Decoder.Embedding);
-        _norm = Projection.Pointer(parameters["model.norm.weight"]);
-        _head = linear.TryGetValue("lm_head", out var head) ? new Projection(head) : new Projection(model.Decoder.Embedding);
-        _layers = [.. Enumerable.Range(0, _config.LayerCount).Select(i => ReadLayer($"model.layers.{i}", linear, parameters))];
-        // Held as long as they are read: the model's own table may grow, and move, meanwhile.
-        (_cosines, _sines) = model.Decoder.Rotary.Range(0, Math.Min(cache.Capacity, _config.MaxPositions));
+        var name = _config.Spec.DecoderName;
+        _norm = Projection.Pointer(parameters[$"{name}.norm.weight"]);
+        _head = linear.TryGetValue(_config.Spec.HeadName, out var head) ? new Projection(head) : new Projection(model.Decoder.Embedding);
+        _layers = [.. Enumerable.Range(0, _config.LayerCount).Select(i => ReadLayer($"{name}.layers.{i}", linear, parameters))];
+        (_cosines, _sines) = model.Decoder.Kinds.RotaryOf(0)!.Range(0, Math.Min(cache.Capacity, _config.MaxPositions));
         _cosines.DetachFromDisposeScope();
         _sines.DetachFromDisposeScope();
         _cos = Projection.Pointer(_cosines);
@@ -107,10 +108,28 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
     }
 
     /// <summary>Whether a model can be decoded this way, with the adapters it has now.</summary>
-    public static bool Handles(CausalLanguageModel model) =>
-        NarrowProduct.IsSupported && model.Placement.DType == ScalarType.Float32 && model.Placement.Device.type == TorchSharp.DeviceType.CPU
+    /// <param name="model">The model.</param>
+    /// <param name="capacity">Tokens of its longest sequence.</param>
+    public static bool Handles(CausalLanguageModel model, long capacity) =>
+        Computes(model.Config.Spec, capacity) && NarrowProduct.IsSupported && model.Placement.DType == ScalarType.Float32 && model.Placement.Device.type == TorchSharp.DeviceType.CPU
         && model.Config.HiddenSize >= NarrowProduct.Block
         && model.named_parameters().All(p => Projection.IsPlain(p.parameter)) && model.LinearLayers().All(Projection.Handles);
+
+    // Llama, with any biases, scaling of rotary positions and names, and a window that reaches to the first token.
+    private static bool Computes(DecoderSpec spec, long capacity)
+    {
+        var plain = new DecoderSpec();
+        return spec.Rotary.Share == 1 && (spec.Window is not { } window || window >= capacity) && spec.WindowRotary is null && spec.LayersWithoutRotary.Count == 0
+            && (spec with
+            {
+                Biases = plain.Biases,
+                Rotary = plain.Rotary,
+                Window = plain.Window,
+                LayersWithoutWindow = plain.LayersWithoutWindow,
+                DecoderName = plain.DecoderName,
+                HeadName = plain.HeadName,
+            }).DifferenceFrom(plain) is null;
+    }
 
     /// <summary>Frees the threads and the memory.</summary>
     public void Dispose()

@@ -150,7 +150,7 @@ internal sealed class MovedWeights : IDisposable
             weights.RemoveAll(weight => !names.Contains(weight.Key));
         }
         if (options.Layers is { } layers)
-            weights.RemoveAll(weight => !layers.Any(layer => weight.Key.StartsWith(string.Create(CultureInfo.InvariantCulture, $"model.layers.{layer}."), StringComparison.Ordinal)));
+            weights.RemoveAll(weight => !layers.Any(layer => weight.Key.StartsWith(string.Create(CultureInfo.InvariantCulture, $"{model.Config.Spec.DecoderName}.layers.{layer}."), StringComparison.Ordinal)));
         return weights.Count > 0 ? weights : throw new ArgumentException("Layers and TargetModules have no weight in common.", nameof(options));
     }
 
@@ -168,9 +168,9 @@ internal sealed class MovedWeights : IDisposable
         Same("num_attention_heads", model.HeadCount, baseline.HeadCount);
         Same("num_key_value_heads", model.KeyValueHeadCount, baseline.KeyValueHeadCount);
         Same("rms_norm_eps", model.RmsNormEpsilon, baseline.RmsNormEpsilon);
-        Same("rope_theta", model.RopeTheta, baseline.RopeTheta);
-        Same("rope_scaling", model.RopeScaling, baseline.RopeScaling);
+        Same("rope_theta", model.Spec.Rotary.Theta, baseline.Spec.Rotary.Theta);
         Same("tie_word_embeddings", model.TieWordEmbeddings, baseline.TieWordEmbeddings);
+        if (model.Spec.DifferenceFrom(baseline.Spec) is var (name, own, other)) Same(name, own, other);
 
         void Same<T>(string setting, T left, T right)
         {

@@ -11,10 +11,10 @@ namespace AsFT.Torch.Tests.Generation.Cpu;
 public sealed class CpuDecoderTests
 {
     // A step of the decoder behind a prompt against libtorch's.
-    private static void AssertStepsAgree(CausalLanguageModel model)
+    private static void AssertStepsAgree(CausalLanguageModel model, long capacity = 64)
     {
         if (!NarrowProduct.IsSupported) Assert.Skip("No vectors of 256 bits here.");
-        Assert.True(CpuDecoder.Handles(model));
+        Assert.True(CpuDecoder.Handles(model, capacity));
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var prompts = stack([tensor(TinyLlama.RandomIds(6, 1)), tensor(TinyLlama.RandomIds(6, 2)), tensor(TinyLlama.RandomIds(6, 3))]);
@@ -44,7 +44,7 @@ public sealed class CpuDecoderTests
     [Fact]
     public void BiasesTiedEmbeddingsAndOddWidthsArePartOfIt()
     {
-        using var model = TinyLlama.Create(TinyLlama.Config with { AttentionBias = true, MlpBias = true, TieWordEmbeddings = true, VocabularySize = 43, IntermediateSize = 53 });
+        using var model = TinyLlama.Create(TinyLlama.Config with { Spec = new() { Biases = Biases.Attention | Biases.Mlp }, TieWordEmbeddings = true, VocabularySize = 43, IntermediateSize = 53 });
         using (no_grad())
             foreach (var (name, parameter) in model.named_parameters())
                 if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.fill_(0.3);
@@ -72,14 +72,62 @@ public sealed class CpuDecoderTests
         AssertStepsAgree(model);
         // Dropout is libtorch's.
         adapter.Train(true);
-        Assert.False(CpuDecoder.Handles(model));
+        Assert.False(CpuDecoder.Handles(model, 64));
     }
 
     [Fact]
     public void OtherFormatsAreLeftToLibtorch()
     {
         using var model = TinyLlama.Create(dtype: ScalarType.Float64);
-        Assert.False(CpuDecoder.Handles(model));
+        Assert.False(CpuDecoder.Handles(model, 64));
+    }
+
+    public static TheoryData<DecoderSpec> NotComputed() =>
+    [
+        new DecoderSpec { Norm = NormKind.OnePlusWeight }, new DecoderSpec { NormPlacement = NormPlacement.After }, new DecoderSpec { NormPlacement = NormPlacement.BeforeAndAfter },
+        new DecoderSpec { QueryKeyNorm = QueryKeyNorm.PerHead }, new DecoderSpec { QueryKeyNorm = QueryKeyNorm.Whole }, new DecoderSpec { Gate = GateActivation.GeluTanh },
+        new DecoderSpec { IsQueryKeyValueFused = true }, new DecoderSpec { IsGateUpFused = true }, new DecoderSpec { Rotary = new() { Share = 0.5 } }, new DecoderSpec { LayersWithoutRotary = [1] },
+        new DecoderSpec { Window = 7 }, new DecoderSpec { Window = 8, WindowRotary = new() { Theta = 3 } }, new DecoderSpec { AttentionSoftCap = 5 }, new DecoderSpec { LogitSoftCap = 5 },
+        new DecoderSpec { AttentionScale = 0.2 }, new DecoderSpec { EmbeddingScale = 2 }, new DecoderSpec { ResidualScale = 0.5 }, new DecoderSpec { LogitDivisor = 2 },
+    ];
+
+    [Theory]
+    [MemberData(nameof(NotComputed))]
+    public void WhatItDoesNotComputeIsLeftToLibtorch(DecoderSpec spec)
+    {
+        using var model = TinyLlama.Create(TinyLlama.Config with { Spec = spec });
+        Assert.False(CpuDecoder.Handles(model, 8));
+        // And so the answers are the model's.
+        var ids = TinyLlama.RandomIds(5, 1);
+        var answer = new TextGenerator(model, new LetterTokenizer(40)).Generate([[.. ids.Select(id => (int)id)]], new GenerationOptions { MaxNewTokens = 6 })[0].Ids;
+        using var scope = NewDisposeScope();
+        foreach (var id in answer)
+        {
+            Assert.Equal(id, model.LogitsOf(TinyLlama.Ids(ids))[0, -1].argmax().item<long>());
+            ids = [.. ids, id];
+        }
+    }
+
+    [Fact]
+    public void ScaledPositionsBiasesOfSomeLayersAndAWindowThatHidesNothingArePartOfIt()
+    {
+        using var model = TinyLlama.Create(TinyLlama.Config with
+        {
+            Spec = new()
+            {
+                Biases = Biases.Query | Biases.Value,
+                Window = 8,
+                LayersWithoutWindow = [1],
+                DecoderName = "language_model.model",
+                HeadName = "language_model.lm_head",
+                Rotary = new() { Scaling = new RopeScaling("yarn", 4, OriginalMaxPositions: 4) { Magnitude = 1.2 } },
+            },
+        });
+        using (no_grad())
+            foreach (var (name, parameter) in model.named_parameters())
+                if (name.EndsWith(".bias", StringComparison.Ordinal)) parameter.fill_(0.3);
+        AssertStepsAgree(model, capacity: 8);
+        Assert.False(CpuDecoder.Handles(model, 9));
     }
 
     [Theory]

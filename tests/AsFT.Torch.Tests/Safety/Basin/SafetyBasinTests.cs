@@ -199,7 +199,7 @@ public sealed class SafetyBasinTests
         Assert.Contains("agree", same.Message);
         using var wider = CausalLanguageModel.Create(TinyLlama.Config with { IntermediateSize = 56 }, TinyLlama.Placement(), 1);
         Assert.Contains("mlp.gate_proj", Assert.Throws<InvalidDataException>(() => SafetyBasin.Scan(wider, models.Checkpoint, models.Probe)).Message);
-        using var turned = CausalLanguageModel.Create(TinyLlama.Config with { RopeTheta = 500 }, TinyLlama.Placement(), 1);
+        using var turned = CausalLanguageModel.Create(TinyLlama.Config with { Spec = new() { Rotary = new() { Theta = 500 } } }, TinyLlama.Placement(), 1);
         Assert.Contains("rope_theta", Assert.Throws<InvalidDataException>(() => SafetyBasin.Scan(turned, models.Checkpoint, models.Probe)).Message);
     }
 

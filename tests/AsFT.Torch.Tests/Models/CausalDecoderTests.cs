@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace AsFT.Torch.Tests.Models;
 
-public sealed class LlamaDecoderTests : IDisposable
+public sealed class CausalDecoderTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly CausalLanguageModel _model = TinyLlama.Create();
@@ -147,7 +147,7 @@ public sealed class LlamaDecoderTests : IDisposable
     [Fact]
     public void HeadsMayBeWiderThanTheirShareAndCarryBiases()
     {
-        using var model = TinyLlama.Create(TinyLlama.Config with { HeadSize = 16, AttentionBias = true, MlpBias = true });
+        using var model = TinyLlama.Create(TinyLlama.Config with { HeadSize = 16, Spec = new() { Biases = Biases.Attention | Biases.Mlp } });
         Assert.Equal([64L, 24L], model.LinearLayers().First(layer => layer.Name.EndsWith("q_proj", StringComparison.Ordinal)).Weight.shape);
         Assert.Equal(14, model.LinearLayers().Count(layer => layer.Bias is not null));
         var ids = TinyLlama.Ids(TinyLlama.RandomIds(10));
