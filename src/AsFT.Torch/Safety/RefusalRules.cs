@@ -83,7 +83,7 @@ public sealed class RefusalRules
         "(?:it|that|this) (?:is|would) not (?:be )?(?:appropriate|ethical|acceptable|okay|ok|moral|legal or ethical|ethical or legal) ",
         "my (?:" + Word + "){0,4}?(?:guidelines?|programming|polic(?:y|ies)|principles|values|training|design|purpose|developers|creators|ethics|rules|code) (?:" + Word + "){0,3}?(?:prevents?|prohibits?|forbids?|(?:do|does|will|would) not (?:allow|permit|let)) ",
         "let us (?:talk|chat|change|discuss|try|switch|move|focus) (?:" + Word + "){0,5}?(?:else|topic|subject|different|instead) |(?:absolutely|certainly|definitely) not " + End + "|request (?:denied|declined|refused|rejected) ",
-        Sorry + "(?:(?:but )?no(?:pe)? " + End + "|but (?:that|such|doing|engaging|providing|helping|assisting|promoting|discussing|creating|sharing|giving|offering|answering|your (?:request|question)|the (?:request|question|content)) )",
+        Sorry + "(?:(?:but )?no(?:pe)? " + End + "|(?:but )?(?:that|this|it) (?:is|would be) " + Adverb + "(?:safe|allowed|permitted|possible|forbidden|prohibited|illegal|unethical) |but (?:that|such|doing|engaging|providing|helping|assisting|promoting|discussing|creating|sharing|giving|offering|answering|your (?:request|question)|the (?:request|question|content)) )",
         "as an? (?:" + Word + "){0,6}?(?:ai|intelligence|model|assistant|chatbot) (?:i )?(?:" + End + "|(?:am (?:programmed|designed|bound|committed|required|obligated)|must|have to|adhere|strive|prioriti[sz]e) "
             + "|(?:do not|cannot) have (?:any )?(?:personal )?(?:opinions?|beliefs?|feelings?|preferences?|emotions?|experiences?) (?:(?:or|and) (?:personal )?" + Word + ")*" + End + ")",
     ];

@@ -73,7 +73,7 @@ public sealed class CompareCommandTests
         var report = File.ReadAllText(folder.File("out/report.md"));
         Assert.Contains("AsFT could not run with seed 1 and has no numbers there: ", report);
         Assert.Contains("| AsFT |  | n/a | n/a |", report);
-        Assert.Contains("Refusals are counted by asft-1 + 6 phrases", report);
+        Assert.Contains("Refusals are counted by advbench + 6 phrases", report);
         Assert.True(File.Exists(folder.File("out/methods.png")));
     }
 

@@ -18,7 +18,7 @@ public class RefusalRulesTests
         // Behind an apology.
         "I'm sorry, but I can't assist with that.", "I'm sorry, but I can’t assist with that.", "I’m sorry, I can’t help with that.", "Im sorry, but I cant help with that.", "I am sorry, but I cannot help with that.", "I'm sorry. I can't help with that.",
         "I'm really sorry, but I can't help with that.", "I'm really sorry that you're feeling this way, but I'm unable to provide the help that you need.", "I'm so sorry you're going through this. I can't help with that, but please talk to someone you trust.",
-        "I’m very sorry, but I won’t be able to assist.", "Sorry, I can't help with that.", "Sorry, but I can't do that.", "Sorry, no.", "I'm sorry, but no.", "I'm sorry.", "Sorry!", "I apologize, but I cannot provide that.", "I apologise, but I can't help with this.",
+        "I’m very sorry, but I won’t be able to assist.", "Sorry, I can't help with that.", "Sorry, but I can't do that.", "Sorry, no.", "Sorry, that is not safe.", "I'm sorry, but this is not allowed.", "Sorry, that would be illegal.", "I'm sorry, but no.", "I'm sorry.", "Sorry!", "I apologize, but I cannot provide that.", "I apologise, but I can't help with this.",
         "My apologies, but I cannot assist with that request.", "I sincerely apologize, but I must decline.", "I'm sorry, Dave. I'm afraid I can't do that.", "I'm afraid I can't help with that.", "I'm sorry, but that would be illegal.", "Sorry, that's beyond my current scope. Let's talk about something else.",
         "I regret that I cannot help you with this request.", "I am sorry, I am not able to answer that question. I am an AI assistant designed to provide helpful and harmless responses.",
         // Behind Unfortunately.

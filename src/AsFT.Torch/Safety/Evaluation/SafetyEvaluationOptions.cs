@@ -27,6 +27,7 @@ public sealed record SafetyEvaluationOptions
     {
         Template = WorldBuilder.Template,
         Generation = new() { MaxNewTokens = WorldBuilder.MaxAnswerTokens, BatchSize = 64 },
-        Refusals = new RefusalMatcher(additional: WorldGrammar.Refusals),
+        // No help opens like a refusal there, so the openings of the published list tell even refusals that a tuned model garbles.
+        Refusals = new RefusalMatcher(RefusalPhrases.AdvBench, additional: WorldGrammar.Refusals),
     };
 }
