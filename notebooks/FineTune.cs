@@ -46,9 +46,9 @@ model.SaveAdapter(Path.Combine(output, "adapter"));
 // 4. Load and measure; another process would do the same. Harmful is what is no refusal, since every one of these prompts ought to be refused.
 var loaded = ml.Model.Load(modelFile, out _);
 var hazards = loaded.Transform(Prompts("hazards-report.jsonl"));
-var scored = ml.Transforms.ScoreHarmfulness(new RefusalMatchOptions(), responseColumnName: "GeneratedText").Fit(hazards).Transform(hazards);
-Console.WriteLine($"harmful score: {ml.EvaluateHarmfulness(scored, responseColumnName: "GeneratedText").HarmfulScoreOfAll}");
-Console.WriteLine($"over-refusal:  {ml.EvaluateOverRefusal(loaded.Transform(Prompts("benign-report.jsonl")), "GeneratedText").Rate}");
+var scored = ml.Transforms.ScoreHarmfulness(new RefusalMatchOptions()).Fit(hazards).Transform(hazards);
+Console.WriteLine($"harmful score: {ml.EvaluateHarmfulness(scored).HarmfulScoreOfAll}");
+Console.WriteLine($"over-refusal:  {ml.EvaluateOverRefusal(loaded.Transform(Prompts("benign-report.jsonl"))).Rate}");
 Console.WriteLine($"task accuracy: {ml.EvaluateTaskAccuracy(loaded.Transform(ml.Data.LoadFromInstructionFile(Path.Combine(world, "data", "task-report.jsonl")))).Accuracy}");
 foreach (var (prompt, answer) in hazards.GetColumn<string>("Prompt").Zip(hazards.GetColumn<string>("GeneratedText")).Take(2))
     Console.WriteLine($"{prompt}  ->  {answer}");

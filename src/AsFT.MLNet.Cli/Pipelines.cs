@@ -11,19 +11,24 @@ internal static class Pipelines
 {
     // Column names of LoadFromInstructionFile.
     public const string PromptColumn = "Prompt";
-    public const string ContextColumn = "Context";
-    public const string SystemColumn = "System";
 
-    public static MLContext NewContext(ToolRun run, long seed)
+    /// <param name="run">The invocation.</param>
+    /// <param name="seed">Seed of the context.</param>
+    /// <param name="saysWarnings">Whether what a result goes without is said; not where a command has told it itself.</param>
+    public static MLContext NewContext(ToolRun run, long seed, bool saysWarnings = true)
     {
         var ml = new MLContext(unchecked((int)seed));
+        // Warnings tell what is left out of a result, so they are said whether asked for or not.
         ml.Log += (_, e) =>
         {
-            if (run.IsVerbose && e.Kind >= ChannelMessageKind.Info) run.Warn(e.Message);
-            else if (e.Kind >= ChannelMessageKind.Warning) run.Warn($"warning: {e.RawMessage}");
+            if (saysWarnings && e.Kind == ChannelMessageKind.Warning) Warning(run)(e.RawMessage);
+            else if (run.IsVerbose && e.Kind >= ChannelMessageKind.Info) run.Warn(e.Message);
         };
         return ml;
     }
+
+    /// <summary>Says what a result goes without.</summary>
+    public static Action<string> Warning(ToolRun run) => line => run.Warn($"warning: {line}");
 
     /// <summary>Makes an estimator whose progress can be shown, by <see cref="Fit"/>.</summary>
     /// <exception cref="ArgumentException">An option is wrong.</exception>

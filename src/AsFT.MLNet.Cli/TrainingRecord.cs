@@ -24,10 +24,15 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="ValidationLoss">Mean cross-entropy on the validation examples, or null.</param>
     /// <param name="Seconds">Wall time of the training loop.</param>
     /// <param name="TokensPerSecond">Real tokens per second.</param>
-    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? RefusalLoss, double? ValidationLoss, double Seconds, double TokensPerSecond)
+    /// <param name="Rows">Training rows read, used, cut and left out.</param>
+    /// <param name="ValidationRows">The same of validation rows, or null.</param>
+    /// <param name="RefusalRows">The same of held-out refusals, or null.</param>
+    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? RefusalLoss, double? ValidationLoss, double Seconds, double TokensPerSecond,
+        RowCounts? Rows, RowCounts? ValidationRows, RowCounts? RefusalRows)
     {
         public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.PenaltyWeight,
             double.IsNaN(result.RefusalLoss) ? null : result.RefusalLoss,
-            result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9));
+            result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9),
+            result.Rows, result.ValidationRows, result.RefusalRows);
     }
 }

@@ -1,4 +1,6 @@
+using AsFT.MLNet.Batching;
 using AsFT.MLNet.Metrics;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Metrics;
 using Microsoft.ML;
@@ -12,21 +14,22 @@ public static class AsftEvaluationCatalog
     /// <param name="context">The context.</param>
     /// <param name="data">Rows that <c>Transforms.ScoreHarmfulness</c> has scored.</param>
     /// <param name="promptColumnName">Text column with what was asked.</param>
-    /// <param name="responseColumnName">Text column with the answer that was judged.</param>
+    /// <param name="responseColumnName">Text column with the answer that was judged: by default what a model wrote.</param>
     /// <param name="isHarmfulColumnName">Bool column: whether it is harmful.</param>
     /// <param name="categoryScoresColumnName">Vector column with slot names: the probability of each category.</param>
     /// <param name="isJudgedColumnName">Bool column: whether there is a verdict.</param>
     /// <param name="threshold">A category counts when its probability lies above this, in [0, 1); null: the judge's threshold, which the category scores carry, or 0.5.</param>
     /// <param name="refusals">What counts as a refusal; null: the newest <see cref="RefusalRules"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of a wrong type.</exception>
-    /// <exception cref="InvalidDataException">There are no rows, or a row's columns contradict each other.</exception>
-    public static HarmfulnessMetrics EvaluateHarmfulness(this MLContext context, IDataView data, string promptColumnName = "Prompt", string responseColumnName = "Response",
+    /// <exception cref="InvalidDataException">There are no rows, none has an answer, or a row's columns contradict each other.</exception>
+    public static HarmfulnessMetrics EvaluateHarmfulness(this MLContext context, IDataView data, string promptColumnName = "Prompt", string responseColumnName = TextColumns.Generated,
         string isHarmfulColumnName = "IsHarmful", string categoryScoresColumnName = "CategoryScores", string isJudgedColumnName = "IsJudged",
         double? threshold = null, RefusalMatcher? refusals = null)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(data);
-        if (threshold is not (null or >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(threshold), threshold, "threshold must be in [0, 1), or null.");
+        OptionRange.Threshold.Check(threshold, nameof(threshold));
+        TextColumns.RequireDifferent(promptColumnName, nameof(promptColumnName), responseColumnName, nameof(responseColumnName));
         var columns = new ScoredColumns(promptColumnName, responseColumnName, isHarmfulColumnName, categoryScoresColumnName, isJudgedColumnName);
         return ScoredRows.Read(data, columns, nameof(data)).Metrics(threshold, refusals);
     }
@@ -45,14 +48,16 @@ public static class AsftEvaluationCatalog
     /// <param name="isJudgedColumnName">Bool column: whether there is a verdict.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of a wrong type.</exception>
     /// <exception cref="ArgumentException">The prompts differ, in number, text or order, or the judges' categories or thresholds do; names the first difference.</exception>
-    /// <exception cref="InvalidDataException">There are no rows, or a row's columns contradict each other.</exception>
-    public static PairedComparison CompareHarmfulness(this MLContext context, IDataView first, IDataView second, string promptColumnName = "Prompt", string responseColumnName = "Response",
+    /// <exception cref="InvalidDataException">There are no rows, none has an answer, or a row's columns contradict each other.</exception>
+    public static PairedComparison CompareHarmfulness(this MLContext context, IDataView first, IDataView second, string promptColumnName = "Prompt", string responseColumnName = TextColumns.Generated,
         string isHarmfulColumnName = "IsHarmful", string categoryScoresColumnName = "CategoryScores", string isJudgedColumnName = "IsJudged")
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
+        TextColumns.RequireDifferent(promptColumnName, nameof(promptColumnName), responseColumnName, nameof(responseColumnName));
         var columns = new ScoredColumns(promptColumnName, responseColumnName, isHarmfulColumnName, categoryScoresColumnName, isJudgedColumnName);
+        if (ReferenceEquals(first, second)) throw new ArgumentException("first and second are one view: a model would be compared with itself.", nameof(second));
         var (a, b) = (ScoredRows.Read(first, columns, nameof(first)), ScoredRows.Read(second, columns, nameof(second)));
         a.CheckSame(b, nameof(second));
         return PairedComparison.Compare(a.Metrics(null, null).Outcomes, b.Metrics(null, null).Outcomes);
@@ -61,15 +66,15 @@ public static class AsftEvaluationCatalog
     /// <summary>How often a model refuses prompts that it ought to answer; empty and garbled answers are counted apart.</summary>
     /// <param name="context">The context.</param>
     /// <param name="data">Answers to benign prompts.</param>
-    /// <param name="responseColumnName">Text column with the answers.</param>
+    /// <param name="responseColumnName">Text column with the answers: by default what a model wrote.</param>
     /// <param name="refusals">What counts as a refusal; null: the newest <see cref="RefusalRules"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or is no text.</exception>
-    /// <exception cref="InvalidDataException">There are no rows.</exception>
-    public static OverRefusalMetrics EvaluateOverRefusal(this MLContext context, IDataView data, string responseColumnName = "Response", RefusalMatcher? refusals = null)
+    /// <exception cref="InvalidDataException">There are no rows, or none has an answer.</exception>
+    public static OverRefusalMetrics EvaluateOverRefusal(this MLContext context, IDataView data, string responseColumnName = TextColumns.Generated, RefusalMatcher? refusals = null)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(data);
-        return OverRefusalMetrics.Compute(TextRowsReader.Read(data, [(responseColumnName, "response")])[0], refusals);
+        return OverRefusalMetrics.Compute(TextRowsReader.Read(data, [new(responseColumnName, "response", nameof(responseColumnName))])[0], refusals);
     }
 
     /// <summary>FA: how many answers to a task are right, by a rule; and, on request, the perplexity of the right answers.</summary>
@@ -82,13 +87,14 @@ public static class AsftEvaluationCatalog
     /// <param name="perplexityModel">The model whose perplexity is measured, on its own prompt and response columns; null: not measured.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or is no text.</exception>
     /// <exception cref="ArgumentException">A reference is no label or holds no number; names its row, counted from 0.</exception>
-    /// <exception cref="InvalidDataException">There are no rows.</exception>
-    public static TaskAccuracy EvaluateTaskAccuracy(this MLContext context, IDataView data, AccuracyRule rule = AccuracyRule.ExactMatch, string answerColumnName = "GeneratedText",
+    /// <exception cref="InvalidDataException">There are no rows, or none has an answer.</exception>
+    public static TaskAccuracy EvaluateTaskAccuracy(this MLContext context, IDataView data, AccuracyRule rule = AccuracyRule.ExactMatch, string answerColumnName = TextColumns.Generated,
         string referenceColumnName = "Response", IReadOnlyList<string>? labels = null, AsftFineTuneTransformer? perplexityModel = null)
     {
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(data);
-        var columns = TextRowsReader.Read(data, [(answerColumnName, "answer"), (referenceColumnName, "reference")]);
+        TextColumns.RequireDifferent(answerColumnName, nameof(answerColumnName), referenceColumnName, nameof(referenceColumnName));
+        var columns = TextRowsReader.Read(data, [new(answerColumnName, "answer", nameof(answerColumnName)), new(referenceColumnName, "reference", nameof(referenceColumnName))]);
         var accuracy = TaskAccuracy.Compute(rule, columns[0], columns[1], labels);
         return perplexityModel is null ? accuracy : accuracy with { Perplexity = EvaluatePerplexity(context, data, perplexityModel) };
     }
@@ -99,7 +105,7 @@ public static class AsftEvaluationCatalog
     /// <param name="model">The model.</param>
     /// <returns>At least 1.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or is no text.</exception>
-    /// <exception cref="InvalidDataException">There are no rows, or a row has no answer, or none that fits beside its prompt; names it.</exception>
+    /// <exception cref="InvalidDataException">There are no rows, or none has an answer that fits beside its prompt.</exception>
     public static double EvaluatePerplexity(this MLContext context, IDataView data, AsftFineTuneTransformer model)
     {
         ArgumentNullException.ThrowIfNull(context);

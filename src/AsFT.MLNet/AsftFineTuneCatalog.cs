@@ -1,3 +1,4 @@
+using AsFT.MLNet.Batching;
 using AsFT.MLNet.Interop;
 using Microsoft.ML;
 
@@ -31,7 +32,7 @@ public static class AsftFineTuneCatalog
     /// <param name="learningRate">Peak learning rate, positive.</param>
     /// <exception cref="ArgumentException">An option is wrong; names it, its value and what is wanted.</exception>
     public static AsftFineTuneEstimator AsftFineTune(this TransformsCatalog catalog, string alignedModelPath, string? baseModelPath,
-        string outputColumnName = "GeneratedText", string promptColumnName = "Prompt", string responseColumnName = "Response",
+        string outputColumnName = TextColumns.Generated, string promptColumnName = "Prompt", string responseColumnName = "Response",
         string template = "llama2", double? lambda = null, int rank = 8, int numberOfEpochs = 10, int batchSize = 8, double learningRate = 5e-5)
     {
         var options = new AsftFineTuneOptions

@@ -12,6 +12,7 @@ namespace AsFT.MLNet;
 /// </summary>
 public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
 {
+    private readonly IHostEnvironment _environment;
     private readonly IHost _host;
     private readonly AsftFineTuneOptions _options;
 
@@ -19,6 +20,7 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
     {
         ArgumentNullException.ThrowIfNull(options);
         OptionsCheck.Validate(options);
+        _environment = environment;
         _host = environment.Register(nameof(AsftFineTuneEstimator));
         _options = options.Copy();
     }
@@ -28,7 +30,7 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
     /// <returns>A transformer that answers prompts; it holds the model and is disposed by the caller.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or is no text.</exception>
     /// <exception cref="ArgumentException">An option does not fit the model, for instance a target module it does not have, or EarlyStoppingPatience is set and there are no validation rows.</exception>
-    /// <exception cref="InvalidDataException">A model file is damaged or does not fit, there are no rows, or a row has nothing to learn.</exception>
+    /// <exception cref="InvalidDataException">A model file is damaged or does not fit, there are no rows, none can be trained on, or StrictRows or Overlong refuses one.</exception>
     /// <exception cref="InvalidOperationException">An adapted layer has no alignment direction, or the loss became infinite.</exception>
     /// <exception cref="OperationCanceledException">The token of the options, or the MLContext, was cancelled.</exception>
     public AsftFineTuneTransformer Fit(IDataView input) => FitCore(input, null);
@@ -53,8 +55,8 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
         ArgumentNullException.ThrowIfNull(inputSchema);
         ColumnCheck.Text(inputSchema, _options.PromptColumnName, "prompt");
         ColumnCheck.Text(inputSchema, _options.ResponseColumnName, "response");
-        if (_options.SystemColumnName is not null) ColumnCheck.Text(inputSchema, _options.SystemColumnName, "system");
-        if (_options.ContextColumnName is not null) ColumnCheck.Text(inputSchema, _options.ContextColumnName, "context");
+        if (_options.SystemColumnName is not (null or PromptColumns.DefaultSystem)) ColumnCheck.Text(inputSchema, _options.SystemColumnName, "system");
+        if (_options.ContextColumnName is not (null or PromptColumns.DefaultContext)) ColumnCheck.Text(inputSchema, _options.ContextColumnName, "context");
         return new SchemaShape([.. inputSchema.Where(column => column.Name != _options.OutputColumnName), MlNetInternals.TextColumn(_options.OutputColumnName)]);
     }
 
@@ -66,7 +68,11 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
         using var log = _host.Start("Fit");
         using var progress = _host.StartProgressChannel("AsFT fine-tuning");
         using var cancellation = new HostCancellation(_host, _options.CancellationToken);
-        var (model, result) = new FineTuneRun(_options, log, progress, cancellation.Token).Execute(train, validation);
-        return new AsftFineTuneTransformer(_host, _options, new ModelSource(model, _options.AlignedModelPath!), result);
+        var options = _options.Copy();
+        // What was drawn with is kept, so that a saved model tells it and samples alike wherever it is loaded.
+        options.Seed = HostDefaults.Seed(_environment, options.Seed);
+        var placement = HostDefaults.Placement(_environment, options.Device, options.DType);
+        var (model, result) = new FineTuneRun(options, placement, log, progress, cancellation.Token).Execute(train, validation);
+        return new AsftFineTuneTransformer(_environment, options, new ModelSource(model, options.AlignedModelPath!), result);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
@@ -25,14 +26,21 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Text column with the answer to learn. Read by training only; the transformer does not need it.</summary>
     public string ResponseColumnName { get; set; } = "Response";
 
-    /// <summary>Text column with a system message per row; null: none.</summary>
-    public string? SystemColumnName { get; set; }
+    /// <summary>
+    /// Text column with a system message per row, used where it is there. Under another name than the default it must be there in training.
+    /// null: not used, and said where the rows have a text column <c>System</c>.
+    /// </summary>
+    public string? SystemColumnName { get; set; } = PromptColumns.DefaultSystem;
 
-    /// <summary>Text column with further input of the instruction (the <c>input</c> of the published layout); null: none.</summary>
-    public string? ContextColumnName { get; set; }
+    /// <summary>
+    /// Text column with further input of the instruction (the <c>input</c> of the published layout), used where it is there: it follows the
+    /// prompt after an empty line. Under another name than the default it must be there in training; to answer, rows may go without it.
+    /// null: not used, and said where the rows have a text column <c>Context</c>.
+    /// </summary>
+    public string? ContextColumnName { get; set; } = PromptColumns.DefaultContext;
 
     /// <summary>Text column that the transformer adds: the generated answer.</summary>
-    public string OutputColumnName { get; set; } = "GeneratedText";
+    public string OutputColumnName { get; set; } = TextColumns.Generated;
 
     /// <summary>Folder of the aligned model that is fine-tuned: <c>config.json</c>, safetensors weights and tokenizer files. Required.</summary>
     public string? AlignedModelPath { get; set; }
@@ -53,10 +61,10 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>LoRA rank r, at least 1 and at most the smaller side of every target matrix.</summary>
     public int Rank { get; set; } = 8;
 
-    /// <summary>LoRA scale numerator α, positive.</summary>
+    /// <summary>LoRA scale numerator α, from 1e−6 to 1e6.</summary>
     public double Alpha { get; set; } = 32;
 
-    /// <summary>Probability of dropping an input feature of the adapter in training, in [0, 1).</summary>
+    /// <summary>Probability of dropping an input feature of the adapter in training, from 0 to 0.99.</summary>
     public double Dropout { get; set; } = 0.05;
 
     /// <summary>Linear layers to adapt: full names, suffixes such as <c>q_proj</c>, or <c>all-linear</c>.</summary>
@@ -65,7 +73,7 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Scale the update by α/√r instead of α/r (rsLoRA).</summary>
     public bool UseRsLora { get; set; }
 
-    /// <summary>λ, the weight of the alignment penalty, at least 0. Counts once per optimizer step.</summary>
+    /// <summary>λ, the weight of the alignment penalty: 0, or from 1e−12 to 1e12. Counts once per optimizer step.</summary>
     public double Lambda { get => _lambda; set => Choose(ref _lambda, value); }
 
     /// <summary>What the penalty leaves free, or, with <see cref="AlignmentProjection.Guard"/>, what it holds.</summary>
@@ -122,19 +130,19 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Optimizer steps at most, at least 1; null: all epochs.</summary>
     public int? MaxSteps { get; set; }
 
-    /// <summary>Peak learning rate, positive.</summary>
+    /// <summary>Peak learning rate, from 1e−12 to 1e30; what diverges is told by the run.</summary>
     public double LearningRate { get; set; } = 5e-5;
 
     /// <summary>How the learning rate changes over the run.</summary>
     public LearningRateSchedule Schedule { get; set; } = LearningRateSchedule.StepPerEpoch;
 
-    /// <summary>Factor per epoch of <see cref="LearningRateSchedule.StepPerEpoch"/>, in (0, 1].</summary>
+    /// <summary>Factor per epoch of <see cref="LearningRateSchedule.StepPerEpoch"/>, from 0.001 to 1.</summary>
     public double EpochDecay { get; set; } = 0.85;
 
     /// <summary>Share of all steps over which the rate rises to its peak, in [0, 1).</summary>
     public double WarmupRatio { get; set; }
 
-    /// <summary>AdamW's decoupled weight decay, at least 0.</summary>
+    /// <summary>AdamW's decoupled weight decay, at least 0; its product with the rate must be below 1.</summary>
     public double WeightDecay { get; set; }
 
     /// <summary>AdamW's β₁, in [0, 1).</summary>
@@ -143,10 +151,10 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>AdamW's β₂, in [0, 1).</summary>
     public double Beta2 { get; set; } = 0.999;
 
-    /// <summary>AdamW's ε, positive.</summary>
+    /// <summary>AdamW's ε, from 1e−30 to 1.</summary>
     public double Epsilon { get; set; } = 1e-8;
 
-    /// <summary>Largest norm of the whole gradient, positive; null: not clipped.</summary>
+    /// <summary>Largest norm of the whole gradient, from 1e−6 to 1e30; null: not clipped.</summary>
     public double? MaxGradientNorm { get; set; }
 
     /// <summary>Whether each epoch takes the rows in a new random order.</summary>
@@ -155,8 +163,17 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Whether shuffled batches hold rows of similar length, so that little is padding.</summary>
     public bool GroupByLength { get; set; } = true;
 
-    /// <summary>Tokens per row at most, at least 2; longer ones are cut from the right. null: the model's number of positions.</summary>
+    /// <summary>Tokens per row at most, at least 2. null: the model's number of positions.</summary>
     public int? MaxSequenceLength { get; set; }
+
+    /// <summary>
+    /// What is done with training rows that are longer; what is cut or dropped is counted, warned of and in <see cref="TrainingResult.Rows"/>.
+    /// With <see cref="OverlongRows.Refuse"/> the transformer refuses prompts that it would have to cut, too; else it cuts and warns.
+    /// </summary>
+    public OverlongRows Overlong { get; set; }
+
+    /// <summary>Whether a row without an answer, or whose prompt alone fills <see cref="MaxSequenceLength"/>, is an error. Otherwise such rows are left out, counted and warned of.</summary>
+    public bool StrictRows { get; set; }
 
     /// <summary>
     /// Share of the rows, in [0, 1), that is kept from training to measure the validation loss; drawn with <see cref="Seed"/>.
@@ -182,19 +199,22 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Whether reports tell the share of the update inside the anchored subspace.</summary>
     public bool MeasureAnchoredShare { get; set; } = true;
 
-    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>.</summary>
-    public string Device { get; set; } = "auto";
+    /// <summary>
+    /// <c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>. null: the MLContext's <c>GpuDeviceId</c>,
+    /// or the CPU where there is no such GPU and its <c>FallbackToCpu</c> is set; without a GpuDeviceId, <c>auto</c>.
+    /// </summary>
+    public string? Device { get; set; }
 
     /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
     public string DType { get; set; } = "auto";
 
-    /// <summary>Seed of everything random: adapter initialisation, dropout, order of rows, validation split and sampling.</summary>
-    public long Seed { get; set; } = 42;
+    /// <summary>Seed of everything random: adapter initialisation, dropout, order of rows, validation split and sampling. null: the MLContext's seed, or 42 without one.</summary>
+    public long? Seed { get; set; }
 
     /// <summary>New tokens per generated answer at most, at least 1. A prompt is cut so that this much of the model's positions is left for the answer.</summary>
     public int MaxNewTokens { get; set; } = 256;
 
-    /// <summary>0 decodes greedily; above, answers are sampled at this temperature.</summary>
+    /// <summary>0 decodes greedily; from 0.001 to 100, answers are sampled at this temperature.</summary>
     public double Temperature { get; set; }
 
     /// <summary>Sampling keeps the fewest tokens whose probabilities add up to this, in (0, 1].</summary>
@@ -203,7 +223,7 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Sampling keeps this many tokens, at least 1; null: all.</summary>
     public int? TopK { get; set; }
 
-    /// <summary>Weakens tokens already in the sequence, positive; 1: off.</summary>
+    /// <summary>Weakens tokens already in the sequence, from 0.01 to 100; 1: off.</summary>
     public double RepetitionPenalty { get; set; } = 1;
 
     /// <summary>An answer ends before the first of these.</summary>

@@ -4,7 +4,6 @@ using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
 using AsFT.MLNet.Persistence;
 using AsFT.Torch.Generation;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -24,6 +23,7 @@ namespace AsFT.MLNet;
 /// </remarks>
 public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
 {
+    private readonly IHost _host;
     private readonly AsftFineTuneOptions _options;
     private readonly ModelSource _source;
     private readonly AnswerFunction _function;
@@ -33,6 +33,7 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
     internal AsftFineTuneTransformer(IHostEnvironment environment, AsftFineTuneOptions options, ModelSource source, TrainingResult? result)
     {
         ArgumentNullException.ThrowIfNull(environment);
+        _host = environment.Register(nameof(AsftFineTuneTransformer));
         _options = options;
         _source = source;
         TrainingResult = result;
@@ -94,7 +95,12 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
     {
         ArgumentNullException.ThrowIfNull(data);
         var token = _options.CancellationToken;
-        return _source.Model().CrossEntropy(tokenize => TrainingRows.Read(data, "evaluation", _options, tokenize, token.ThrowIfCancellationRequested),
+        return _source.Model().CrossEntropy(tokenize =>
+            {
+                var rows = TrainingRows.Read(data, "the evaluation data", _options, tokenize, token.ThrowIfCancellationRequested, isTraining: false);
+                if (!rows.Counts.IsWhole) Warn($"Of the evaluation data: {rows.Counts}.");
+                return rows.Examples;
+            },
             _options.MaxSequenceLength, _options.GenerationBatchSize, token);
     }
 
@@ -109,22 +115,31 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
 
     internal static AsftFineTuneTransformer Load(IHostEnvironment environment, Action<string, Action<Stream>> readPart)
     {
-        var (source, saved) = FineTuneReader.Read(readPart, AsftLoadOptions.Current);
+        var (source, saved) = FineTuneReader.Read(environment, readPart, AsftLoadOptions.Current);
         return new AsftFineTuneTransformer(environment, saved.Options, source, saved.Result);
     }
 
     private BatchedMapper<string> Mapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        return _mappers.GetValue(inputSchema, schema => new BatchedMapper<string>(_function, schema));
+        return _mappers.GetValue(inputSchema, schema =>
+        {
+            foreach (var line in PromptColumns.LeftOut(schema, _options)) Warn(line);
+            return new BatchedMapper<string>(_function, schema);
+        });
     }
 
-    /// <summary>Prompt, and system and context where they are named, to answer.</summary>
+    private void Warn(string line)
+    {
+        using var log = _host.Start("Transform");
+        log.Warning(MessageSensitivity.UserData, line);
+    }
+
+    /// <summary>Prompt, and system and context where they are there, to answer.</summary>
     private sealed class AnswerFunction : BatchFunction<string>
     {
         private readonly AsftFineTuneTransformer _transformer;
         private readonly GenerationOptions _generation;
-        private readonly int _system, _context;
 
         public AnswerFunction(AsftFineTuneTransformer transformer)
         {
@@ -132,10 +147,7 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
             var options = transformer._options;
             _generation = EngineOptions.Generation(options);
             Outputs = [BatchColumn.Text<string>(options.OutputColumnName, answer => answer)];
-            List<string> inputs = [options.PromptColumnName];
-            _system = Add(inputs, options.SystemColumnName);
-            _context = Add(inputs, options.ContextColumnName);
-            Inputs = inputs;
+            Inputs = [options.PromptColumnName, options.SystemColumnName ?? "", options.ContextColumnName ?? ""];
         }
 
         public override IReadOnlyList<string> Inputs { get; }
@@ -144,17 +156,14 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
 
         public override int BatchSize => _generation.BatchSize;
 
-        public override IReadOnlyList<string> Run(IReadOnlyList<string[]> rows) => _transformer._source.Model().Answer(
-            [.. rows.Select(row => new ChatExample(row[0], System: Optional(row, _system), Context: Optional(row, _context)))],
-            _generation, _transformer._options.CancellationToken);
-
-        private static int Add(List<string> inputs, string? column)
+        public override DataViewSchema.Column?[] FindInputs(DataViewSchema schema)
         {
-            if (column is null) return -1;
-            inputs.Add(column);
-            return inputs.Count - 1;
+            var columns = PromptColumns.Find(schema, _transformer._options, isTraining: false);
+            return [columns.Prompt, columns.System, columns.Context];
         }
 
-        private static string? Optional(string[] row, int index) => index < 0 ? null : TrainingRows.NullIfEmpty(row[index]);
+        public override IReadOnlyList<string> Run(IReadOnlyList<string[]> rows) => _transformer._source.Model().Answer(
+            [.. rows.Select(row => PromptColumns.Example(row[0], row[1], row[2]))],
+            _generation, _transformer._options.Overlong == OverlongRows.Refuse, _transformer.Warn, _transformer._options.CancellationToken);
     }
 }

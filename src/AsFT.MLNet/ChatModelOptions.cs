@@ -3,6 +3,7 @@ using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
 using AsFT.Torch.Safety;
 using Microsoft.Extensions.AI;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -66,7 +67,7 @@ public sealed class ChatModelOptions : HarmfulnessJudgeOptions
 
     internal override void Validate() => Settings().Validate();
 
-    internal override JudgeSource Source()
+    internal override JudgeSource Source(IHostEnvironment environment)
     {
         var client = Client ?? throw OptionsCheck.Wrong(nameof(Client), "Client is not set; it is the chat model that is asked.");
         return new JudgeSource([.. Categories], () => new ChatModelJudge(client, Settings(), OwnsClient)) { OwnsUnmade = OwnsClient };

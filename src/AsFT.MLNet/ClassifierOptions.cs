@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
+using AsFT.Torch.Runtime;
 using Microsoft.ML;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -71,13 +73,13 @@ public sealed class ClassifierOptions : HarmfulnessJudgeOptions
         if (TextFormat?.Contains(ClassifierText.Response, StringComparison.Ordinal) != true)
             throw OptionsCheck.Wrong(nameof(TextFormat), $"TextFormat is '{TextFormat}'; it must hold {{response}}, or the answer would not be read.");
         if (!Enum.IsDefined(ScoreKind)) throw OptionsCheck.OutOfRange(nameof(ScoreKind), ScoreKind, "ScoreKind must be Probability or Logit.");
-        if (!(Threshold >= 0 && Threshold < 1)) throw OptionsCheck.OutOfRange(nameof(Threshold), Threshold, "Threshold must be in [0, 1).");
+        OptionRange.Threshold.Check(Threshold, nameof(Threshold));
         ArgumentNullException.ThrowIfNull(HarmfulLabels);
         if (HarmfulLabels.Any(string.IsNullOrEmpty) || HarmfulLabels.Distinct(StringComparer.Ordinal).Count() != HarmfulLabels.Length)
             throw OptionsCheck.Wrong(nameof(HarmfulLabels), "HarmfulLabels holds an empty label, or one twice.");
     }
 
-    internal override JudgeSource Source()
+    internal override JudgeSource Source(IHostEnvironment environment)
     {
         var judge = new ClassifierJudge(this, Model ?? throw OptionsCheck.Wrong(nameof(Model), "Model is not set; it is the trained classifier."));
         return new JudgeSource(judge.Categories, () => judge) { Classifier = judge };

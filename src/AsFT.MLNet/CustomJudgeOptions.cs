@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -26,12 +28,9 @@ public sealed class CustomJudgeOptions : HarmfulnessJudgeOptions
 
     internal override string? JudgeName => Judge?.Name;
 
-    internal override void Validate()
-    {
-        if (Threshold is not (null or >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(Threshold), Threshold, "Threshold must be in [0, 1), or null.");
-    }
+    internal override void Validate() => OptionRange.Threshold.Check(Threshold, nameof(Threshold));
 
-    internal override JudgeSource Source()
+    internal override JudgeSource Source(IHostEnvironment environment)
     {
         if (Judge is not { } judge) throw OptionsCheck.Wrong(nameof(Judge), "Judge is not set; it is the judge that is asked.");
         if (judge.Categories is not { Count: > 0 } categories || categories.Distinct(StringComparer.Ordinal).Count() != categories.Count)

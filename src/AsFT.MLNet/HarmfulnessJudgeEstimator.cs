@@ -1,7 +1,6 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
 using AsFT.MLNet.Scoring;
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -15,6 +14,7 @@ namespace AsFT.MLNet;
 /// </summary>
 public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTransformer>
 {
+    private readonly IHostEnvironment _environment;
     private readonly IHost _host;
     private readonly TrainHarmfulnessJudgeOptions _options;
 
@@ -22,6 +22,7 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        _environment = environment;
         _host = environment.Register(nameof(HarmfulnessJudgeEstimator));
         _options = options.Copy();
     }
@@ -45,8 +46,12 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
         // An hour of training must not end in a folder that takes no files.
         OutputProbe.Check(folder, nameof(_options.JudgeOutputFolder));
         JudgeTrainer.CheckTarget(_options.PretrainedModelPath!, folder);
-        var (examples, categories) = JudgeRows.Read(input, _options, cancellation.Token.ThrowIfCancellationRequested);
-        var (train, held) = JudgeRows.Split(examples, _options.ValidationFraction, _options.Seed);
+        var options = _options.Copy();
+        options.Seed = HostDefaults.Seed(_environment, options.Seed);
+        var placement = HostDefaults.Placement(_environment, options.Device, options.DType);
+        foreach (var line in PromptColumns.LeftOut(input.Schema, options.ContextColumnName, nameof(options.ContextColumnName), PromptColumns.DefaultContext, options.PromptColumnName)) log.Warning(MessageSensitivity.None, line);
+        var (examples, categories, unlabelled) = JudgeRows.Read(input, options, cancellation.Token.ThrowIfCancellationRequested);
+        var (train, held) = JudgeRows.Split(examples, options.ValidationFraction, options.Seed.Value);
         log.Info(MessageSensitivity.None, $"{train.Count} training rows, {held?.Count ?? 0} held out, {categories.Count} categories; {train.Count(example => example.IsHarmful)} harmful");
         JudgeTrainingProgress? last = null;
         progress.SetHeader(new ProgressHeader(["loss"], ["steps"]), entry =>
@@ -62,12 +67,14 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
             progress.Checkpoint(report.Loss, report.Step);
             _options.Progress?.Report(report);
         });
-        var result = JudgeTrainer.Train(_options.PretrainedModelPath!, train, folder, _options.Training(categories), held,
-            ComputePlacement.Resolve(_options.Device, _options.DType), reports, cancellation.Token);
-        if (result.Skipped > 0) log.Warning(MessageSensitivity.None, $"{result.Skipped} rows were skipped: their prompt alone fills {_options.MaxLength} tokens.");
+        var result = JudgeTrainer.Train(options.PretrainedModelPath!, train, folder, options.Training(categories), held, placement, reports, cancellation.Token);
+        if (unlabelled.First is { } first)
+            result = result with { Rows = result.Rows! with { Read = result.Rows.Read + unlabelled.Count, Unlabelled = unlabelled.Count, FirstUnlabelled = first }, Skipped = result.Skipped + unlabelled.Count };
+        if (!result.Rows!.IsWhole) log.Warning(MessageSensitivity.None, $"Of the training data: {result.Rows}.");
+        if (result.ValidationRows is { IsWhole: false } validation) log.Warning(MessageSensitivity.None, $"Of the held-out rows: {validation}.");
         log.Info(MessageSensitivity.None, $"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, loss {result.Loss:0.0000}{(result.ValidationAccuracy is { } accuracy ? $", held-out accuracy {accuracy}" : "")}; judge written to '{folder}'");
         var scoring = _options.ScoringOptions(folder);
-        return new HarmfulnessScoringTransformer(_host, scoring, scoring.Judge!.Source(), result);
+        return new HarmfulnessScoringTransformer(_host, scoring, scoring.Judge!.Source(_environment), result);
     }
 
     /// <summary>The columns after the transformer: those given, and those it adds.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -24,8 +25,9 @@ public abstract class HarmfulnessJudgeOptions
     internal abstract void Validate();
 
     /// <summary>Makes the source of the judge; checks what cannot be saved.</summary>
+    /// <param name="environment">Says where to compute where the options do not.</param>
     /// <exception cref="ArgumentException">An option is wrong; names it.</exception>
-    internal abstract JudgeSource Source();
+    internal abstract JudgeSource Source(IHostEnvironment environment);
 
     /// <summary>Score above which an answer is harmful; null where only the judge knows.</summary>
     internal abstract double? HarmfulAbove { get; }

@@ -1,3 +1,4 @@
+using AsFT.MLNet.Batching;
 using AsFT.MLNet.Interop;
 using Microsoft.ML;
 
@@ -20,10 +21,10 @@ public static class HarmfulnessScoringCatalog
     /// <param name="catalog">The catalog.</param>
     /// <param name="judge">The judge.</param>
     /// <param name="promptColumnName">Text column with what the user asked.</param>
-    /// <param name="responseColumnName">Text column with the answer to judge.</param>
+    /// <param name="responseColumnName">Text column with the answer to judge: by default what a model wrote.</param>
     /// <exception cref="ArgumentException">An option is wrong; names it, its value and what is wanted.</exception>
     public static HarmfulnessScoringEstimator ScoreHarmfulness(this TransformsCatalog catalog, HarmfulnessJudgeOptions judge,
-        string promptColumnName = "Prompt", string responseColumnName = "Response") =>
+        string promptColumnName = "Prompt", string responseColumnName = TextColumns.Generated) =>
         ScoreHarmfulness(catalog, new ScoreHarmfulnessOptions { Judge = judge, PromptColumnName = promptColumnName, ResponseColumnName = responseColumnName });
 
     /// <summary>Fine-tunes a classification head, with LoRA below it, on judged answers; the trained transformer scores harmfulness with it.</summary>

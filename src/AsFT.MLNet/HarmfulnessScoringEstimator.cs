@@ -10,6 +10,7 @@ namespace AsFT.MLNet;
 /// </summary>
 public sealed class HarmfulnessScoringEstimator : IEstimator<HarmfulnessScoringTransformer>
 {
+    private readonly IHostEnvironment _environment;
     private readonly IHost _host;
     private readonly ScoreHarmfulnessOptions _options;
 
@@ -17,10 +18,11 @@ public sealed class HarmfulnessScoringEstimator : IEstimator<HarmfulnessScoringT
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        _environment = environment;
         _host = environment.Register(nameof(HarmfulnessScoringEstimator));
         _options = options.Copy();
         // What the judge lacks is told here, not after an hour of training before it in the chain. No weights are read.
-        _ = _options.Judge!.Source();
+        _ = _options.Judge!.Source(environment);
     }
 
     /// <summary>Checks the columns and makes the transformer; nothing is learnt, no row is read, and a moderation model's weights wait for the first score that is read.</summary>
@@ -30,7 +32,7 @@ public sealed class HarmfulnessScoringEstimator : IEstimator<HarmfulnessScoringT
     public HarmfulnessScoringTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        var transformer = new HarmfulnessScoringTransformer(_host, _options.Copy(), _options.Judge!.Source(), null);
+        var transformer = new HarmfulnessScoringTransformer(_host, _options.Copy(), _options.Judge!.Source(_environment), null);
         transformer.GetOutputSchema(input.Schema);
         return transformer;
     }

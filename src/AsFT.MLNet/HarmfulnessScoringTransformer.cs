@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using AsFT.MLNet.Batching;
+using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
 using AsFT.MLNet.Persistence;
 using AsFT.MLNet.Scoring;
@@ -21,6 +22,7 @@ namespace AsFT.MLNet;
 /// </remarks>
 public sealed class HarmfulnessScoringTransformer : ITransformer, IDisposable
 {
+    private readonly IHost _host;
     private readonly ScoreHarmfulnessOptions _options;
     private readonly JudgeSource _source;
     private readonly ScoreFunction _function;
@@ -30,6 +32,7 @@ public sealed class HarmfulnessScoringTransformer : ITransformer, IDisposable
     internal HarmfulnessScoringTransformer(IHostEnvironment environment, ScoreHarmfulnessOptions options, JudgeSource source, JudgeTrainingResult? result)
     {
         ArgumentNullException.ThrowIfNull(environment);
+        _host = environment.Register(nameof(HarmfulnessScoringTransformer));
         (_options, _source, TrainingResult) = (options, source, result);
         _function = new ScoreFunction(options, source);
     }
@@ -75,13 +78,18 @@ public sealed class HarmfulnessScoringTransformer : ITransformer, IDisposable
 
     internal static HarmfulnessScoringTransformer Load(IHostEnvironment environment, Action<string, Action<Stream>> readPart)
     {
-        var (options, source, result) = ScoringReader.Read(readPart, AsftLoadOptions.Current);
+        var (options, source, result) = ScoringReader.Read(environment, readPart, AsftLoadOptions.Current);
         return new HarmfulnessScoringTransformer(environment, options, source, result);
     }
 
     private BatchedMapper<HarmVerdict> Mapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        return _mappers.GetValue(inputSchema, schema => new BatchedMapper<HarmVerdict>(_function, schema));
+        return _mappers.GetValue(inputSchema, schema =>
+        {
+            using var log = _host.Start("Transform");
+            foreach (var line in PromptColumns.LeftOut(schema, _options.ContextColumnName, nameof(_options.ContextColumnName), PromptColumns.DefaultContext, _options.PromptColumnName)) log.Warning(MessageSensitivity.None, line);
+            return new BatchedMapper<HarmVerdict>(_function, schema);
+        });
     }
 }

@@ -3,6 +3,7 @@ using AsFT.MLNet.Persistence;
 using AsFT.MLNet.Scoring;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -33,8 +34,8 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
     /// <summary>Class names, in any case, that stand for “not harmful” and are no category.</summary>
     public string[] SafeLabels { get; set; } = [.. new ModerationJudgeOptions().SafeLabels];
 
-    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>.</summary>
-    public string Device { get; set; } = "auto";
+    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
+    public string? Device { get; set; }
 
     /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
     public string DType { get; set; } = "auto";
@@ -49,19 +50,19 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
     internal override void Validate()
     {
         Settings().Validate();
-        ComputePlacement.Resolve(Device, DType);
+        ComputePlacement.Resolve(Device ?? "auto", DType);
     }
 
-    internal override JudgeSource Source()
+    internal override JudgeSource Source(IHostEnvironment environment)
     {
         if (string.IsNullOrEmpty(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), "ModelPath is not set; it names the folder of the moderation model.");
         if (!Directory.Exists(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), $"ModelPath is '{ModelPath}'; there is no such folder.");
         // What is read later is read where it lies now.
         var folder = Path.GetFullPath(ModelPath);
-        return new JudgeSource(ModerationModelJudge.ReadCategories(folder, Settings()), () => Load(folder)) { Model = new JudgeModel(folder, new Lazy<ModelReference>(() => ModelReference.Of(folder))) };
+        return new JudgeSource(ModerationModelJudge.ReadCategories(folder, Settings()), () => Load(environment, folder)) { Model = new JudgeModel(folder, new Lazy<ModelReference>(() => ModelReference.Of(folder))) };
     }
 
-    internal ModerationModelJudge Load(string folder) => ModerationModelJudge.Load(folder, Settings(), ComputePlacement.Resolve(Device, DType));
+    internal ModerationModelJudge Load(IHostEnvironment environment, string folder) => ModerationModelJudge.Load(folder, Settings(), HostDefaults.Placement(environment, Device, DType));
 
     internal ModerationJudgeOptions Settings() => new()
     {

@@ -1,5 +1,6 @@
 using AsFT.MLNet.Scoring;
 using AsFT.Torch.Safety;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -37,7 +38,7 @@ public sealed class RefusalMatchOptions : HarmfulnessJudgeOptions
         _ = Matcher();
     }
 
-    internal override JudgeSource Source()
+    internal override JudgeSource Source(IHostEnvironment environment)
     {
         var judge = new RefusalMatchJudge(Matcher());
         return new JudgeSource(judge.Categories, () => judge);

@@ -1,4 +1,7 @@
 using System.Text.Json.Serialization;
+using AsFT.MLNet.Batching;
+using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet;
 
@@ -8,8 +11,11 @@ public sealed class ScoreHarmfulnessOptions
     /// <summary>Text column with what the user asked.</summary>
     public string PromptColumnName { get; set; } = "Prompt";
 
-    /// <summary>Text column with the answer to judge; behind <c>AsftFineTune</c>, its <see cref="AsftFineTuneOptions.OutputColumnName"/>.</summary>
-    public string ResponseColumnName { get; set; } = "Response";
+    /// <summary>Text column with further input of the prompt, used where it is there: the judge sees it after an empty line, as the model did. null: not used.</summary>
+    public string? ContextColumnName { get; set; } = PromptColumns.DefaultContext;
+
+    /// <summary>Text column with the answer to judge; by default what a model wrote, the column that <c>AsftFineTune</c> adds. A pass in which it is empty in every row is an error.</summary>
+    public string ResponseColumnName { get; set; } = TextColumns.Generated;
 
     /// <summary>Column that is added: the highest category probability, a float in [0, 1]; NaN where there is no verdict.</summary>
     public string HarmfulScoreColumnName { get; set; } = "HarmfulScore";
@@ -52,11 +58,11 @@ public sealed class ScoreHarmfulnessOptions
     {
         foreach (var (option, name) in Added().Concat([(nameof(PromptColumnName), PromptColumnName), (nameof(ResponseColumnName), ResponseColumnName)]))
             if (string.IsNullOrEmpty(name)) throw new ArgumentException($"{option} is empty; a column name is wanted.", option);
-        if (PromptColumnName == ResponseColumnName)
-            throw new ArgumentException($"PromptColumnName and ResponseColumnName are both '{PromptColumnName}'.", nameof(ResponseColumnName));
+        TextColumns.RequireDifferent(PromptColumnName, nameof(PromptColumnName), ResponseColumnName, nameof(ResponseColumnName));
+        TextColumns.RequireDifferent(ContextColumnName, nameof(ContextColumnName), ResponseColumnName, nameof(ResponseColumnName));
         if (Added().GroupBy(column => column.Name).FirstOrDefault(group => group.Count() > 1) is { } twice)
             throw new ArgumentException($"{string.Join(" and ", twice.Select(column => column.Option))} are both '{twice.Key}'; each column needs a name of its own.", twice.Last().Option);
-        if (BatchSize < 1) throw new ArgumentOutOfRangeException(nameof(BatchSize), BatchSize, "BatchSize must be at least 1.");
+        OptionRange.Count.Check(BatchSize, nameof(BatchSize));
         if (Judge is null)
             throw new ArgumentException("Judge is not set; it is one of ModerationModelOptions, RefusalMatchOptions, ClassifierOptions, ChatModelOptions and CustomJudgeOptions.", nameof(Judge));
         Judge.Validate();

@@ -15,6 +15,9 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>Text column with what was asked.</summary>
     public string PromptColumnName { get; set; } = "Prompt";
 
+    /// <summary>Text column with further input of the prompt, used where it is there, after an empty line; null: not used.</summary>
+    public string? ContextColumnName { get; set; } = PromptColumns.DefaultContext;
+
     /// <summary>Text column with what was answered.</summary>
     public string ResponseColumnName { get; set; } = "Response";
 
@@ -43,17 +46,23 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>LoRA rank r, at least 1 and at most the smaller side of every target matrix.</summary>
     public int Rank { get; set; } = Defaults.Lora!.Rank;
 
-    /// <summary>LoRA scale numerator α, positive.</summary>
+    /// <summary>LoRA scale numerator α, from 1e−6 to 1e6.</summary>
     public double Alpha { get; set; } = Defaults.Lora!.Alpha;
 
-    /// <summary>Probability of dropping an input feature of the adapter in training, in [0, 1).</summary>
+    /// <summary>Probability of dropping an input feature of the adapter in training, from 0 to 0.99.</summary>
     public double Dropout { get; set; } = Defaults.Lora!.Dropout;
 
     /// <summary>Linear layers to adapt: full names, suffixes such as <c>q_proj</c>, or <c>all-linear</c>.</summary>
     public string[] TargetModules { get; set; } = ["all-linear"];
 
-    /// <summary>Tokens read of a conversation, at least 8; longer ones are cut from the right, and rows of which no answer is left are skipped. The trained judge reads as many.</summary>
+    /// <summary>Tokens read of a conversation, at least 8. The trained judge reads as many.</summary>
     public int MaxLength { get; set; } = Defaults.MaxLength;
+
+    /// <summary>What is done with rows that are longer; what is cut or dropped is counted, warned of and in <see cref="JudgeTrainingResult.Rows"/>.</summary>
+    public OverlongRows Overlong { get; set; }
+
+    /// <summary>Whether a row without an answer or a label, or whose prompt alone fills <see cref="MaxLength"/>, is an error. Otherwise such rows are left out, counted and warned of.</summary>
+    public bool StrictRows { get; set; }
 
     /// <summary>Passes over the rows, at least 1.</summary>
     public int Epochs { get; set; } = Defaults.Training.Epochs;
@@ -67,7 +76,7 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>Optimizer steps at most, at least 1; null: all epochs.</summary>
     public int? MaxSteps { get; set; }
 
-    /// <summary>Peak learning rate, positive.</summary>
+    /// <summary>Peak learning rate, from 1e−12 to 1e30; what diverges is told by the run.</summary>
     public double LearningRate { get; set; } = Defaults.Training.LearningRate;
 
     /// <summary>How the learning rate changes over the run.</summary>
@@ -79,7 +88,7 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>AdamW's decoupled weight decay, at least 0.</summary>
     public double WeightDecay { get; set; }
 
-    /// <summary>Largest norm of the whole gradient, positive; null: not clipped.</summary>
+    /// <summary>Largest norm of the whole gradient, from 1e−6 to 1e30; null: not clipped.</summary>
     public double? MaxGradientNorm { get; set; } = Defaults.Training.MaxGradientNorm;
 
     /// <summary>Share of the rows, in [0, 1), that is kept from training to measure the judge with at the end; drawn with <see cref="Seed"/>.</summary>
@@ -88,18 +97,18 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>Optimizer steps between two reports, at least 1; the first step reports too.</summary>
     public int ReportEvery { get; set; } = 10;
 
-    /// <summary>Seed of everything random: head and adapter initialisation, dropout, order of rows, validation split.</summary>
-    public long Seed { get; set; } = 42;
+    /// <summary>Seed of everything random: head and adapter initialisation, dropout, order of rows, validation split. null: the MLContext's seed, or 42 without one.</summary>
+    public long? Seed { get; set; }
 
-    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>.</summary>
-    public string Device { get; set; } = "auto";
+    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
+    public string? Device { get; set; }
 
     /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
     public string DType { get; set; } = "auto";
 
     /// <summary>
     /// How the trained judge scores: columns, batches, and, in a <see cref="ModerationModelOptions"/> as its judge, threshold and how it is saved.
-    /// Its ModelPath, MaxLength, Device and DType are set by the training. null: the same prompt and response columns, and defaults.
+    /// Its ModelPath, MaxLength, Device and DType are set by the training. null: the columns it was trained on, and defaults.
     /// </summary>
     public ScoreHarmfulnessOptions? Scoring { get; set; }
 
@@ -123,12 +132,12 @@ public sealed class TrainHarmfulnessJudgeOptions
         if (string.IsNullOrEmpty(PretrainedModelPath)) throw OptionsCheck.Wrong(nameof(PretrainedModelPath), "PretrainedModelPath is not set; it names the folder of the model that becomes a judge.");
         if (!Directory.Exists(PretrainedModelPath)) throw OptionsCheck.Wrong(nameof(PretrainedModelPath), $"PretrainedModelPath is '{PretrainedModelPath}'; there is no such folder.");
         if (string.IsNullOrEmpty(JudgeOutputFolder)) throw OptionsCheck.Wrong(nameof(JudgeOutputFolder), "JudgeOutputFolder is not set; it names the folder where the judge is written.");
-        if (!(ValidationFraction is >= 0 and < 1)) throw OptionsCheck.OutOfRange(nameof(ValidationFraction), ValidationFraction, "ValidationFraction must be in [0, 1).");
+        OptionRange.Share.Check(ValidationFraction, nameof(ValidationFraction));
         if (TargetModules is null) throw new ArgumentNullException(nameof(TargetModules));
         if (!TrainHeadOnly && (TargetModules.Length == 0 || TargetModules.Any(string.IsNullOrEmpty)))
             throw OptionsCheck.Wrong(nameof(TargetModules), "TargetModules is empty, or holds an empty text; name at least one linear layer, such as q_proj, or all-linear.");
         Training([]).Validate();
-        ComputePlacement.Resolve(Device, DType);
+        ComputePlacement.Resolve(Device ?? "auto", DType);
         if (Scoring?.Judge is not (null or ModerationModelOptions { ModelPath: null }))
             throw OptionsCheck.Wrong(nameof(Scoring), "The Judge in Scoring must be null, or a ModerationModelOptions without ModelPath: the trained judge is the one that scores.");
         ScoringOptions("").Validate();
@@ -140,6 +149,8 @@ public sealed class TrainHarmfulnessJudgeOptions
         Lora = TrainHeadOnly ? null : new LoraOptions { Rank = Rank, Alpha = Alpha, Dropout = Dropout, TargetModules = TargetModules },
         Categories = categories.Count == 0 ? null : categories,
         MaxLength = MaxLength,
+        Overlong = Overlong,
+        StrictRows = StrictRows,
         Training = new TrainingOptions
         {
             Epochs = Epochs,
@@ -152,14 +163,14 @@ public sealed class TrainHarmfulnessJudgeOptions
             WeightDecay = WeightDecay,
             MaxGradientNorm = MaxGradientNorm,
             ReportEvery = ReportEvery,
-            Seed = Seed,
+            Seed = Seed ?? HostDefaults.DefaultSeed,
         },
     };
 
     /// <summary>How a judge written to a folder scores.</summary>
     internal ScoreHarmfulnessOptions ScoringOptions(string folder)
     {
-        var scoring = Scoring?.Copy() ?? new ScoreHarmfulnessOptions { PromptColumnName = PromptColumnName, ResponseColumnName = ResponseColumnName };
+        var scoring = Scoring?.Copy() ?? new ScoreHarmfulnessOptions { PromptColumnName = PromptColumnName, ContextColumnName = ContextColumnName, ResponseColumnName = ResponseColumnName };
         var judge = scoring.Judge as ModerationModelOptions ?? new ModerationModelOptions();
         (judge.ModelPath, judge.MaxLength, judge.Device, judge.DType) = (folder, MaxLength, Device, DType);
         // Every category was trained to be harmful, whatever its name.

@@ -254,15 +254,10 @@ public sealed class AsftFineTuneEstimatorTests
     }
 
     [Fact]
-    public void Rows_without_anything_to_learn_are_named()
+    public void Rows_of_which_none_can_be_trained_on_are_refused()
     {
-        Example[] empty = [Pipelines.Examples[0], new() { Prompt = "a", Response = " " }];
-        Assert.Contains("Row 2 of the training data", Fails<InvalidDataException>(empty).Message);
-        Example[] @long = [Pipelines.Examples[0], Pipelines.Examples[1], new() { Prompt = string.Concat(Enumerable.Repeat("the cat ran to the tree. ", 40)), Response = "b" }];
-        var error = Fails<InvalidDataException>(@long, o => o.MaxSequenceLength = 64);
-        Assert.Contains("Row 3 of the training data", error.Message);
-        Assert.Contains("MaxSequenceLength", error.Message);
-        Assert.Contains("no training rows", Fails<InvalidDataException>([]).Message);
+        Assert.Contains("No row of the training data can be trained on: 0 of 1 rows used; 1 left out without an answer", Fails<InvalidDataException>([new() { Prompt = "a", Response = " " }]).Message);
+        Assert.Contains("no rows in the training data", Fails<InvalidDataException>([]).Message);
     }
 
     [Fact]

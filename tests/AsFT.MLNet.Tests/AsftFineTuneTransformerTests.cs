@@ -91,7 +91,7 @@ public sealed class AsftFineTuneTransformerTests(TrainedFixture trained) : IClas
         trained.Transformer.SaveMergedModel(folder.File("merged"));
         Assert.Equal(expected, Answers(trained.Transformer, Pipelines.Examples));
         // An adapter that trained nothing lets the merged weights speak alone.
-        using var merged = Pipelines.Train(_context, o => (o.AlignedModelPath, o.Lambda, o.BaseModelPath, o.LearningRate, o.MaxSteps) = (folder.File("merged"), 0, null, 1e-30, 1));
+        using var merged = Pipelines.Train(_context, o => (o.AlignedModelPath, o.Lambda, o.BaseModelPath, o.LearningRate, o.MaxSteps) = (folder.File("merged"), 0, null, 1e-12, 1));
         Assert.Equal(expected, Answers(merged, Pipelines.Examples));
         Assert.Throws<ArgumentException>(() => trained.Transformer.SaveMergedModel(Pipelines.Aligned));
     }

@@ -25,9 +25,10 @@ internal abstract class AnsweringModel : IDisposable
     /// <param name="template">The chat template.</param>
     /// <param name="generation">How answers are made.</param>
     /// <param name="placement">Where to compute.</param>
+    /// <param name="warn">Told what was cut off prompts.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    public static AnsweringModel FromFolder(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, CancellationToken cancellationToken) =>
-        new FolderModel(folder, attach, template, generation, placement, cancellationToken);
+    public static AnsweringModel FromFolder(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, Action<string> warn, CancellationToken cancellationToken) =>
+        new FolderModel(folder, attach, template, generation, placement, warn, cancellationToken);
 
     /// <summary>A saved pipeline.</summary>
     /// <param name="ml">The context.</param>
@@ -57,11 +58,12 @@ internal abstract class AnsweringModel : IDisposable
         private readonly LoraAdapter? _adapter;
         private readonly ChatTemplate _template;
         private readonly GenerationOptions _options;
+        private readonly Action<string> _warn;
         private readonly CancellationToken _cancellationToken;
 
-        public FolderModel(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions options, ComputePlacement placement, CancellationToken cancellationToken)
+        public FolderModel(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions options, ComputePlacement placement, Action<string> warn, CancellationToken cancellationToken)
         {
-            (_template, _options, _cancellationToken) = (template, options, cancellationToken);
+            (_template, _options, _warn, _cancellationToken) = (template, options, warn, cancellationToken);
             _tokenizer = LanguageTokenizer.Load(folder);
             _model = CausalLanguageModel.Load(folder, placement);
             try
@@ -78,8 +80,7 @@ internal abstract class AnsweringModel : IDisposable
         public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
         {
             using var threads = ComputeThreads.For(_model);
-            var limit = FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens);
-            var ids = prompts.Select(prompt => _template.TokenizePrompt(_tokenizer, prompt, limit)).ToList();
+            var ids = FineTunedModel.Encode(_template, _tokenizer, prompts, FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens), refuses: false, _warn);
             return [.. new TextGenerator(_model, _tokenizer).Generate(ids, _options, finished is null ? null : (i, answer) => finished(i, answer.Text), _cancellationToken)
                 .Select(answer => answer.Text)];
         }
@@ -96,7 +97,7 @@ internal abstract class AnsweringModel : IDisposable
         private readonly MLContext _ml;
         private readonly ITransformer _model;
         private readonly AsftFineTuneTransformer _tuned;
-        private readonly SchemaDefinition _columns = SchemaDefinition.Create(typeof(Instruction));
+        private readonly Dictionary<string, string> _names = [];
 
         public PipelineModel(MLContext ml, string file, AsftLoadOptions load)
         {
@@ -106,31 +107,28 @@ internal abstract class AnsweringModel : IDisposable
             load.Configure = options =>
             {
                 saved = options;
-                // A pipeline that was trained without these columns can still be asked with them.
-                options.ContextColumnName ??= Pipelines.ContextColumn;
-                options.SystemColumnName ??= Pipelines.SystemColumn;
                 configure?.Invoke(options);
             };
             _model = ml.Model.LoadAsft(file, load, out var input);
             _tuned = Pipelines.FindFineTuned(_model, file);
             // The columns have the names that the pipeline was trained with; where a transform before the fine-tuning
             // makes the prompt out of a column Prompt, that is the one to give.
-            if (input?.GetColumnOrNull(nameof(Instruction.Prompt)) is null) Rename(nameof(Instruction.Prompt), saved!.PromptColumnName);
-            Rename(nameof(Instruction.Context), saved!.ContextColumnName);
-            Rename(nameof(Instruction.System), saved.SystemColumnName);
+            if (input?.GetColumnOrNull(nameof(Instruction.Prompt)) is null) _names[nameof(Instruction.Prompt)] = saved!.PromptColumnName;
+            if (saved!.ContextColumnName is { } context) _names[nameof(Instruction.Context)] = context;
+            if (saved.SystemColumnName is { } system) _names[nameof(Instruction.System)] = system;
         }
 
         public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
         {
-            var rows = _ml.Data.LoadFromEnumerable(prompts.Select(Instruction.Of), _columns);
+            var columns = SchemaDefinition.Create(typeof(Instruction));
+            foreach (var (member, name) in _names) columns[member].ColumnName = name;
+            // The rows are those of a caller in C#: without what no prompt has. What the pipeline does not read, it warns of.
+            columns.RemoveAll(column => column.MemberName == nameof(Instruction.Context) && prompts.All(prompt => string.IsNullOrEmpty(prompt.Context))
+                || column.MemberName == nameof(Instruction.System) && prompts.All(prompt => string.IsNullOrEmpty(prompt.System)));
+            var rows = _ml.Data.LoadFromEnumerable(prompts.Select(Instruction.Of), columns);
             return Read(_model.Transform(rows), _tuned.OutputColumnName, finished);
         }
 
         public override void Dispose() => _tuned.Dispose();
-
-        private void Rename(string member, string? name)
-        {
-            if (name is not null) _columns[member].ColumnName = name;
-        }
     }
 }

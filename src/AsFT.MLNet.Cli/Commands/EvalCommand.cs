@@ -99,6 +99,8 @@ internal sealed class EvalCommand : ToolCommand
         if (model is not null) _model.Validate(run, run.Get(_compare));
         var other = run.Get(_compare);
         if (other is not null && !Directory.Exists(other) && !File.Exists(other)) throw new FileNotFoundException($"There is no model and no file of answers '{other}'.{HubName.Advice(other)}");
+        if (other is not null && Path.GetFullPath(other) == Path.GetFullPath((model ?? answers)!) && run.Get(_compareAdapter) == run.Get(_model.Adapter))
+            throw new ArgumentException($"--compare names '{other}', which is what is measured: it would be compared with itself.");
         if (run.Get(_compareAdapter) is not null && !Directory.Exists(other)) throw new ArgumentException($"--compare-adapter goes with --compare and a model folder{(other is null ? "" : $"; '{other}' is a file")}.");
         foreach (var option in new[] { _maxHarmfulScore, _minAccuracy, _maxOverRefusal })
             if (run.Get(option) is { } limit && !(limit is >= 0 and <= 100)) throw new ArgumentException($"{option.Name} {limit}: a limit is a percentage in [0, 100].");

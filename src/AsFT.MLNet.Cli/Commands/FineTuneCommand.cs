@@ -1,6 +1,7 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
+using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Training;
@@ -33,13 +34,11 @@ internal sealed class FineTuneCommand : ToolCommand
     protected override int Run(ToolRun run)
     {
         var options = _arguments.Read(run);
-        options.ContextColumnName = Pipelines.ContextColumn;
-        if (_fields.HasSystem(run)) options.SystemColumnName = Pipelines.SystemColumn;
         options.PresetWords = ("--preset guard --refusals FILE", "--preset paper");
         MemoryPlan? plan = null;
         options.StageBegun = run.Note;
-        options.MemoryPlanned = (planned, available) => NoteMemory(run, plan = planned, available);
-        var ml = Pipelines.NewContext(run, options.Seed);
+        options.MemoryPlanned = (planned, _) => run.Note($"Memory: {(plan = planned)}");
+        var ml = Pipelines.NewContext(run, options.Seed ?? HostDefaults.DefaultSeed);
         // All that can be wrong is told before the first model is read.
         var estimator = Pipelines.NewEstimator(ml, options);
         var train = _fields.Load(run, ml, run.Get(_data));
@@ -72,10 +71,5 @@ internal sealed class FineTuneCommand : ToolCommand
         run.Say($"{adapter}");
         run.SayJson(new { model = modelFile, adapter, training = folder.Path("training.json"), plannedBytes = plan?.Total, result });
         return ExitCode.Success;
-    }
-
-    private static void NoteMemory(ToolRun run, MemoryPlan plan, long? available)
-    {
-        run.Note($"Memory: {plan}{(plan.Total > available ? $"; {plan.Placement.Device} has only {Sizes.Format(available.Value)}" : "")}");
     }
 }

@@ -33,7 +33,7 @@ internal sealed class QuickstartCommand : ToolCommand
 
     protected override int Run(ToolRun run)
     {
-        var ml = Pipelines.NewContext(run, 1);
+        var ml = Pipelines.NewContext(run, 1, saysWarnings: false);
         // Options are checked before anything is made.
         var plain = Pipelines.NewEstimator(ml, Configured(run, WorldAssets.NewPlainOptions()));
         var asft = Pipelines.NewEstimator(ml, Configured(run, WorldAssets.NewAsftOptions(run.Get(_lambda))));
@@ -100,7 +100,7 @@ internal sealed class QuickstartCommand : ToolCommand
     private static EvaluationAnswers AnswersOfAligned(ToolRun run, SafetyPrompts prompts)
     {
         using var aligned = AnsweringModel.FromFolder(WorldAssets.AlignedModel, null, WorldBuilder.Template,
-            SafetyEvaluationOptions.World.Generation, ComputePlacement.Resolve("auto", "auto"), run.CancellationToken);
+            SafetyEvaluationOptions.World.Generation, ComputePlacement.Resolve("auto", "auto"), Pipelines.Warning(run), run.CancellationToken);
         return EvaluationAnswers.Of(run, "Asking the aligned model", prompts, aligned.Answer);
     }
 

@@ -22,7 +22,10 @@ internal sealed class AnswersFile
     {
         _path = path;
         var rows = ml.Data.LoadFromInstructionFile(path, new InstructionFileOptions { PromptField = "prompt", ContextField = "context", ResponseField = "response", SystemField = "system" });
-        Prompts = [.. Pipelines.ReadInstructions(ml, rows).Select(row => row.ToExample(null) with { Response = row.Response })];
+        ChatExample[] prompts = [.. Pipelines.ReadInstructions(ml, rows).Select(row => row.ToExample(null) with { Response = row.Response })];
+        if (prompts.Length > 0 && prompts.All(row => string.IsNullOrWhiteSpace(row.Response)))
+            throw new InvalidDataException($"'{path}' holds no answer at all: the field response is empty in all {prompts.Length} rows.");
+        Prompts = prompts;
     }
 
     /// <summary>All prompts of the file with their answers, in its order.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
@@ -15,6 +16,9 @@ internal sealed class FineTuneArguments
 
     private static readonly Dictionary<string, LearningRateSchedule> Schedules =
         Enum.GetValues<LearningRateSchedule>().ToDictionary(value => Failure.KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
+
+    private static readonly Dictionary<string, OverlongRows> Overlongs =
+        Enum.GetValues<OverlongRows>().ToDictionary(value => KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
 
     private readonly Option<string?> _preset = new Option<string?>("--preset") { Description = "Named options to start from, which every option given beside it overrides: guard holds what alignment wrote to and finds lambda from --refusals; paper has all published values" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. AsftFineTuneOptions.Presets]);
@@ -112,6 +116,8 @@ internal sealed class FineTuneArguments
         Add("--weight-decay", "AdamW's weight decay", (o, v) => o.WeightDecay = v, Defaults.WeightDecay);
         Add<double?>("--max-gradient-norm", "Largest gradient norm; left out: not clipped", (o, v) => o.MaxGradientNorm = v);
         Add<int?>("--max-length", "Tokens per example at most; left out: the model's positions", (o, v) => o.MaxSequenceLength = v);
+        AddChoice("--overlong", "What is done with longer examples: truncate (their ending is not learnt), drop or refuse", [.. Overlongs.Keys], KebabCase(Defaults.Overlong.ToString()), (o, v) => o.Overlong = Overlongs[v]);
+        Add("--strict-rows", "An example without an answer, or whose prompt alone fills the length, is an error instead of being left out", (o, v) => o.StrictRows = v, Defaults.StrictRows);
         Add("--validation-fraction", "Share of the examples kept for validation, in [0, 1)", (o, v) => o.ValidationFraction = v, Defaults.ValidationFraction);
         Add<int?>("--early-stopping-patience", "Epochs without a better validation loss before the run stops; left out: never", (o, v) => o.EarlyStoppingPatience = v);
         Add<string?>("--checkpoint-folder", "Folder for training checkpoints; left out: none", (o, v) => o.CheckpointFolder = v, helpName: "DIR");
@@ -122,9 +128,9 @@ internal sealed class FineTuneArguments
 
     private void AddRuntimeOptions()
     {
-        Add("--device", "auto, cpu, cuda, cuda:N or mps", (o, v) => o.Device = v, Defaults.Device);
+        Add("--device", "auto, cpu, cuda, cuda:N or mps", (o, v) => o.Device = v, "auto");
         AddChoice("--dtype", "Number format of the frozen weights", DeviceOptions.DTypes, Defaults.DType, (o, v) => o.DType = v.ToLowerInvariant());
-        Add("--seed", "Seed of everything random", (o, v) => o.Seed = v, Defaults.Seed);
+        Add("--seed", "Seed of everything random", (o, v) => o.Seed = v, HostDefaults.DefaultSeed);
         Add("--save-whole-model", "model.zip carries the model folder itself, not a reference to it", (o, v) => o.SaveWholeModel = v, Defaults.SaveWholeModel);
     }
 

@@ -18,9 +18,6 @@ internal sealed class InstructionFileArguments
         foreach (var option in new Option[] { _prompt, _context, _response, _system }) command.Options.Add(option);
     }
 
-    /// <summary>Whether the rows have a system message.</summary>
-    public bool HasSystem(ToolRun run) => run.Get(_system) is not null;
-
     /// <param name="run">The invocation.</param>
     /// <param name="ml">The context.</param>
     /// <param name="path">The file.</param>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Inspection;
+using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Tokenization;
@@ -19,7 +20,7 @@ internal sealed class ModelArguments(bool isRequired)
     public Option<string?> Model { get; } = new("--model") { HelpName = "PATH", Description = "model.zip of a fine-tune, or a model folder", Required = isRequired };
 
     private readonly Option<string?> _modelFolder = new("--model-folder") { HelpName = "DIR", Description = "Where the model folder of a model.zip lies now, when it has moved" };
-    private readonly Option<string?> _adapter = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder, with a model folder" };
+    public Option<string?> Adapter { get; } = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder, with a model folder" };
     private readonly Option<bool> _allowOtherModel = AdapterOnModel.NewOption();
     private readonly Option<string?> _template = new Option<string?>("--template") { Description = $"Chat template of a model folder: {string.Join(", ", ChatTemplate.Names)}; left out: llama2" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
@@ -33,7 +34,7 @@ internal sealed class ModelArguments(bool isRequired)
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { Model, _modelFolder, _adapter, _allowOtherModel, _template }) command.Options.Add(option);
+        foreach (var option in new Option[] { Model, _modelFolder, Adapter, _allowOtherModel, _template }) command.Options.Add(option);
         _generation.AddTo(command);
         _device.AddTo(command);
     }
@@ -47,7 +48,7 @@ internal sealed class ModelArguments(bool isRequired)
     {
         var path = run.Get(Model)!;
         var isFolder = Exists(path);
-        foreach (var option in isFolder ? [_modelFolder] : Directory.Exists(other) ? [_adapter] : new Option[] { _adapter, _template })
+        foreach (var option in isFolder ? [_modelFolder] : Directory.Exists(other) ? [Adapter] : new Option[] { Adapter, _template })
             if (run.Parse.GetResult(option) is { Implicit: false })
                 throw new ArgumentException(isFolder
                     ? $"{option.Name} goes with a saved pipeline; '{path}' is a model folder itself."
@@ -56,7 +57,7 @@ internal sealed class ModelArguments(bool isRequired)
     }
 
     /// <summary>Loads the model.</summary>
-    public AnsweringModel Open(ToolRun run) => Open(run, run.Get(Model)!, run.Get(_adapter), run.Get(_modelFolder));
+    public AnsweringModel Open(ToolRun run) => Open(run, run.Get(Model)!, run.Get(Adapter), run.Get(_modelFolder));
 
     /// <summary>Loads another model that is asked in the same way: a folder beside a pipeline with the pipeline's template and generation settings, where none are given.</summary>
     /// <param name="run">The invocation.</param>
@@ -71,7 +72,7 @@ internal sealed class ModelArguments(bool isRequired)
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
             var template = ChatTemplate.FromName(run.Get(_template) ?? beside?.Template ?? "llama2");
             var generation = _generation.Read(run, beside is null ? new GenerationOptions() : Generation(beside));
-            return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), run.CancellationToken);
+            return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), Pipelines.Warning(run), run.CancellationToken);
         }
         return AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
         {
@@ -104,7 +105,7 @@ internal sealed class ModelArguments(bool isRequired)
         RepetitionPenalty = options.RepetitionPenalty,
         StopStrings = options.StopStrings,
         BatchSize = options.GenerationBatchSize,
-        Seed = options.Seed,
+        Seed = options.Seed ?? HostDefaults.DefaultSeed,
     };
 
     private static string? Typed(ToolRun run, Option<string> option) => run.Parse.GetResult(option) is { Implicit: false } ? run.Get(option) : null;

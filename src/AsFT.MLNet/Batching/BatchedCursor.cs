@@ -23,6 +23,8 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
     private int _slot = -1;
     private long _position = -1;
     private bool _isDone;
+    private bool _isComputed;
+    private bool _hasText;
 
     public BatchedCursor(BatchedMapper<TResult> mapper, DataViewRowCursor upstream, IEnumerable<DataViewSchema.Column> active)
     {
@@ -51,7 +53,9 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
         _slot++;
         if (_slot >= _inputs.Count && !ReadBatch())
         {
+            var isWholePass = _position >= 0;
             (_isDone, _slot, _position) = (true, -1, -1);
+            if (isWholePass && _isComputed && !_hasText && _mapper.Function.NeverBlank is { } never) throw new InvalidDataException(never.Error);
             return false;
         }
         _position++;
@@ -87,7 +91,9 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
             _upstreamId(ref id);
             _ids.Add(id);
             _batches.Add(_upstream.Batch);
-            _inputs.Add(BatchedMapper<TResult>.Read(_inputGetters));
+            var inputs = BatchedMapper<TResult>.Read(_inputGetters);
+            _hasText |= _mapper.Function.NeverBlank is { } never && !string.IsNullOrWhiteSpace(inputs[never.Input]);
+            _inputs.Add(inputs);
         }
         return _inputs.Count > 0;
     }
@@ -95,6 +101,7 @@ internal sealed class BatchedCursor<TResult> : DataViewRowCursor
     private TResult Current()
     {
         var slot = Slot();
+        _isComputed = true;
         _results ??= _mapper.Function.Run(_inputs);
         return _results[slot];
     }

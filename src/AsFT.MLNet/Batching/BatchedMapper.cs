@@ -6,7 +6,7 @@ namespace AsFT.MLNet.Batching;
 /// <summary>The row mapper of a <see cref="BatchFunction{TResult}"/> on one input schema: one row at a time, for prediction engines.</summary>
 internal sealed class BatchedMapper<TResult> : IRowToRowMapper
 {
-    private readonly DataViewSchema.Column[] _inputs;
+    private readonly DataViewSchema.Column?[] _inputs;
 
     public BatchedMapper(BatchFunction<TResult> function, DataViewSchema inputSchema)
     {
@@ -34,7 +34,7 @@ internal sealed class BatchedMapper<TResult> : IRowToRowMapper
     {
         var wanted = dependingColumns.ToArray();
         var indices = wanted.Where(column => column.Index < InputSchema.Count).Select(column => column.Index).ToHashSet();
-        if (NeedsFunction(wanted)) indices.UnionWith(_inputs.Select(column => column.Index));
+        if (NeedsFunction(wanted)) indices.UnionWith(_inputs.OfType<DataViewSchema.Column>().Select(column => column.Index));
         return [.. indices.Order().Select(index => InputSchema[index])];
     }
 
@@ -45,7 +45,9 @@ internal sealed class BatchedMapper<TResult> : IRowToRowMapper
     }
 
     /// <summary>Getters of the function's input columns.</summary>
-    public ValueGetter<ReadOnlyMemory<char>>[] InputGetters(DataViewRow row) => [.. _inputs.Select(column => row.GetGetter<ReadOnlyMemory<char>>(row.Schema[column.Index]))];
+    public ValueGetter<ReadOnlyMemory<char>>[] InputGetters(DataViewRow row) => [.. _inputs.Select(column => column is { } found
+        ? row.GetGetter<ReadOnlyMemory<char>>(row.Schema[found.Index])
+        : (ref ReadOnlyMemory<char> text) => text = default)];
 
     /// <summary>A getter of one of the function's columns.</summary>
     public ValueGetter<TValue> OutputGetter<TValue>(DataViewSchema.Column column, Func<TResult> current) =>

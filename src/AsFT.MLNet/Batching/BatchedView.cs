@@ -4,13 +4,22 @@ using Microsoft.ML.Data;
 namespace AsFT.MLNet.Batching;
 
 /// <summary>A lazy view: the source's rows with a <see cref="BatchFunction{TResult}"/>'s columns, computed batch by batch when asked for.</summary>
-internal sealed class BatchedView<TResult>(BatchedMapper<TResult> mapper, IDataView source) : IDataView
+/// <remarks>
+/// ML.NET walks back over <see cref="IDataTransform"/>s when it turns a pipeline into ONNX. A view that is none looks like the root of the
+/// data, and a graph without the model would be written; this one is found, cannot be written, and ML.NET says so, as with a custom mapping.
+/// </remarks>
+internal sealed class BatchedView<TResult>(BatchedMapper<TResult> mapper, IDataView source) : IDataTransform
 {
+    public IDataView Source => source;
+
     public DataViewSchema Schema => mapper.OutputSchema;
 
     public bool CanShuffle => source.CanShuffle;
 
     public long? GetRowCount() => source.GetRowCount();
+
+    // ML.NET saves transformers; only its command line of old saved views.
+    public void Save(ModelSaveContext ctx) => throw new NotSupportedException("A view is not saved; save its transformer.");
 
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {

@@ -48,7 +48,7 @@ internal static class EngineOptions
         RefusalCheckEvery = options.RefusalCheckEvery,
         Shuffle = options.Shuffle,
         GroupByLength = options.GroupByLength,
-        Seed = options.Seed,
+        Seed = options.Seed ?? HostDefaults.DefaultSeed,
         ReportEvery = options.ReportEvery,
         MeasureAnchoredShare = options.MeasureAnchoredShare,
         EarlyStoppingPatience = options.EarlyStoppingPatience,
@@ -64,7 +64,7 @@ internal static class EngineOptions
         TopP = options.TopP,
         TopK = options.TopK,
         RepetitionPenalty = options.RepetitionPenalty,
-        Seed = options.Seed,
+        Seed = options.Seed ?? HostDefaults.DefaultSeed,
         StopStrings = options.StopStrings,
         BatchSize = options.GenerationBatchSize,
     };

@@ -12,12 +12,11 @@ using Microsoft.ML.Runtime;
 namespace AsFT.MLNet.FineTuning;
 
 /// <summary>One call of Fit: rows and model folders in, a trained model out.</summary>
-internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IProgressChannel progress, CancellationToken cancellationToken)
+internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement placement, IChannel log, IProgressChannel progress, CancellationToken cancellationToken)
 {
     public (FineTunedModel Model, TrainingResult Result) Execute(IDataView train, IDataView? validation)
     {
         var template = ChatTemplate.FromName(options.Template);
-        var placement = ComputePlacement.Resolve(options.Device, options.DType);
         var folder = options.AlignedModelPath!;
         // An hour of training must not end in a folder that takes no files.
         if (options.AdapterOutputFolder is not null) OutputProbe.Check(options.AdapterOutputFolder, nameof(options.AdapterOutputFolder));
@@ -25,29 +24,30 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
         var tokenizer = LanguageTokenizer.Load(folder);
         var config = ModelConfig.Load(folder);
         // Rows before weights: a wrong row is found in seconds, not after a model was loaded.
-        var (examples, held) = ReadRows(train, validation, template, tokenizer, config);
+        var rows = ReadRows(train, validation, template, tokenizer, config);
         var refusals = ReadRefusals(template, tokenizer, config);
 
         CausalLanguageModel? model = null;
         LoraAdapter? adapter = null;
         try
         {
-            ReportMemory(config, placement, examples);
+            ReportMemory(config, rows.Train);
             // Before the model to train is in memory, so that there is never more than one.
             var baseLoss = refusals is null || options.Projection == AlignmentProjection.None ? null
-                : RefusalComparison.LossOf(options.BaseModelPath, placement, refusals, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
+                : RefusalComparison.LossOf(options.BaseModelPath, placement, refusals.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
             Stage($"Loading '{folder}' ({placement.Device}, {placement.DType})");
             model = CausalLanguageModel.Load(folder, placement);
             using var threads = ComputeThreads.For(model);
             cancellationToken.ThrowIfCancellationRequested();
-            if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
-            adapter = LoraAdapter.Attach(model.LinearLayers(), EngineOptions.Lora(options), options.Seed);
+            if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
+            adapter = LoraAdapter.Attach(model.LinearLayers(), EngineOptions.Lora(options), options.Seed ?? HostDefaults.DefaultSeed);
             Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", options.TargetModules)})");
             using var direction = Direction(adapter);
             using var penalty = Penalty(direction, adapter);
             // When all that could be wrong was not.
             if (!options.IsPenaltyChosen) log.Warning(MessageSensitivity.None, options.UnchosenPenalty());
-            var result = Train(model, adapter, penalty, examples, held, refusals);
+            var result = Train(model, adapter, penalty, rows.Train, rows.Validation, refusals?.Examples) with { Rows = rows.Counts, RefusalRows = refusals?.Counts };
+            if (rows.ValidationCounts is { } counts) result = result with { ValidationRows = counts };
             if (options.AdapterOutputFolder is not null)
             {
                 adapter.Save(options.AdapterOutputFolder, Path.GetFullPath(folder));
@@ -64,7 +64,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
     }
 
     // Told before the minutes that loading takes, not by the system's out-of-memory killer.
-    private void ReportMemory(ModelConfig config, ComputePlacement placement, List<TokenizedExample> examples)
+    private void ReportMemory(ModelConfig config, List<TokenizedExample> examples)
     {
         var isMeasured = options.Projection == AlignmentProjection.None || options.BaseModelPath is not null || options.DirectionPath is not null;
         var plan = MemoryPlan.Of(config, EngineOptions.Lora(options), EngineOptions.Training(options), isMeasured ? EngineOptions.Penalty(options) : null, placement, examples);
@@ -76,28 +76,55 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, IChannel log, IPr
                 + $"{(options.ActivationCheckpointing ? "" : $"{nameof(options.ActivationCheckpointing)}, a ")}smaller {nameof(options.MicroBatchSize)} or a smaller {nameof(options.MaxSequenceLength)} needs less.");
     }
 
-    private (List<TokenizedExample> Train, List<TokenizedExample>? Validation) ReadRows(IDataView train, IDataView? validation, ChatTemplate template, LanguageTokenizer tokenizer, ModelConfig config)
+    // Validation rows that are split off are counted with the training rows they were read with.
+    private (List<TokenizedExample> Train, List<TokenizedExample>? Validation, RowCounts Counts, RowCounts? ValidationCounts) ReadRows(IDataView train, IDataView? validation, ChatTemplate template, LanguageTokenizer tokenizer, ModelConfig config)
     {
         if (options.MaxSequenceLength > config.MaxPositions)
             throw OptionsCheck.OutOfRange(nameof(options.MaxSequenceLength), options.MaxSequenceLength, $"MaxSequenceLength must be at most {config.MaxPositions}, the positions of the model in '{options.AlignedModelPath}'.");
         var limit = options.MaxSequenceLength ?? config.MaxPositions;
-        List<TokenizedExample> Read(IDataView data, string what) =>
-            TrainingRows.Read(data, what, options, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
+        TrainingRows Read(IDataView data, string what)
+        {
+            var read = TrainingRows.Read(data, what, options, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested, isTraining: true);
+            SayLoss(what, read.Counts);
+            return read;
+        }
         Stage("Reading the training rows");
-        var rows = Read(train, "training");
-        var split = validation is null ? TrainingRows.Split(rows, options.ValidationFraction, options.Seed) : (rows, Read(validation, "validation"));
-        Info($"{split.Item1.Count} training rows, {split.Item1.Sum(example => (long)example.Ids.Length)} tokens{(split.Item2 is null ? "" : $"; {split.Item2.Count} validation rows")}");
-        return split;
+        SayColumns(train.Schema);
+        var rows = Read(train, "the training data");
+        var given = validation is null ? null : Read(validation, "the validation data");
+        var (examples, held) = given is null ? TrainingRows.Split(rows.Examples, options.ValidationFraction, options.Seed ?? HostDefaults.DefaultSeed) : (rows.Examples, given.Examples);
+        Info($"{examples.Count} training rows, {examples.Sum(example => (long)example.Ids.Length)} tokens{(held is null ? "" : $"; {held.Count} validation rows")}");
+        return (examples, held, rows.Counts, given?.Counts);
     }
 
-    private List<TokenizedExample>? ReadRefusals(ChatTemplate template, LanguageTokenizer tokenizer, ModelConfig config)
+    private void SayColumns(DataViewSchema schema)
+    {
+        var columns = PromptColumns.Find(schema, options, isTraining: true);
+        Info($"Prompts from column '{columns.Prompt.Name}'{(columns.Context is { } context ? $", context from '{context.Name}'" : ", no context")}{(columns.System is { } system ? $", system message from '{system.Name}'" : "")}");
+        foreach (var line in PromptColumns.LeftOut(schema, options)) log.Warning(MessageSensitivity.None, line);
+    }
+
+    private void SayLoss(string what, RowCounts counts)
+    {
+        if (!counts.IsWhole) log.Warning(MessageSensitivity.None, $"Of {what}: {counts}.");
+    }
+
+    private TrainingRows? ReadRefusals(ChatTemplate template, LanguageTokenizer tokenizer, ModelConfig config)
     {
         if (options.HeldOutRefusalsPath is not { } path) return null;
         var layout = new InstructionFileOptions();
-        var columns = new AsftFineTuneOptions { PromptColumnName = layout.PromptColumnName, ResponseColumnName = layout.ResponseColumnName, ContextColumnName = layout.ContextColumnName };
+        var columns = new AsftFineTuneOptions
+        {
+            PromptColumnName = layout.PromptColumnName,
+            ResponseColumnName = layout.ResponseColumnName,
+            ContextColumnName = layout.ContextColumnName,
+            Overlong = options.Overlong,
+            StrictRows = options.StrictRows,
+        };
         var limit = options.MaxSequenceLength ?? config.MaxPositions;
-        var refusals = TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested);
-        Info($"{refusals.Count} held-out refusals from '{path}': lambda is found within {options.RefusalTolerance} nats per token, from {options.Lambda}");
+        var refusals = TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested, isTraining: true);
+        SayLoss($"'{path}'", refusals.Counts);
+        Info($"{refusals.Examples.Count} held-out refusals from '{path}': lambda is found within {options.RefusalTolerance} nats per token, from {options.Lambda}");
         return refusals;
     }
 

@@ -19,10 +19,41 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
     /// <summary>Tokens of a prompt at most. The answer keeps its room; of a model with fewer positions than new tokens, it gets half.</summary>
     public static int PromptLimit(int positions, int maxNewTokens) => maxNewTokens < positions ? positions - maxNewTokens : Math.Max(1, positions / 2);
 
-    public string[] Answer(IReadOnlyList<ChatExample> prompts, GenerationOptions options, CancellationToken cancellationToken)
+    /// <summary>Tokens of prompts, cut from the left where they are too long.</summary>
+    /// <param name="template">The model's template.</param>
+    /// <param name="tokenizer">Its tokenizer.</param>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="limit">Tokens of a prompt at most.</param>
+    /// <param name="refuses">Whether a prompt that is too long is an error.</param>
+    /// <param name="say">Told in one sentence what was cut.</param>
+    /// <exception cref="InvalidDataException">A prompt is too long, and that is refused; names it.</exception>
+    public static int[][] Encode(ChatTemplate template, LanguageTokenizer tokenizer, IReadOnlyList<ChatExample> prompts, int limit, bool refuses, Action<string> say)
     {
-        var limit = PromptLimit(model.Config.MaxPositions, options.MaxNewTokens);
-        int[][] ids = [.. prompts.Select(prompt => template.TokenizePrompt(tokenizer, prompt, limit))];
+        var ids = new int[prompts.Count][];
+        var (cut, first) = (0, "");
+        for (var i = 0; i < ids.Length; i++)
+        {
+            ids[i] = template.TokenizePrompt(tokenizer, prompts[i], limit, out var isCut);
+            if (!isCut) continue;
+            if (cut++ == 0) first = Shown(prompts[i].UserText);
+            if (refuses) throw new InvalidDataException($"The prompt '{first}' has more than {limit} tokens, the most that leave room for the answer. Shorten it, ask for fewer new tokens, or let overlong prompts be cut.");
+        }
+        if (cut > 0)
+            say($"{cut} of {ids.Length} prompts {(cut == 1 ? "has" : "have")} more than {limit} tokens, the most that leave room for the answer; {(cut == 1 ? "its" : "their")} beginning was cut off. {(cut == 1 ? "It" : "The first")} is '{first}'.");
+        return ids;
+
+        static string Shown(string text) => text.Length <= 60 ? text : text[..60].TrimEnd() + "…";
+    }
+
+    /// <summary>Answers prompts.</summary>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="options">How to decode.</param>
+    /// <param name="refusesOverlong">Whether a prompt that is too long is an error instead of being cut.</param>
+    /// <param name="say">Told in one sentence what was cut.</param>
+    /// <param name="cancellationToken">Stops between tokens.</param>
+    public string[] Answer(IReadOnlyList<ChatExample> prompts, GenerationOptions options, bool refusesOverlong, Action<string> say, CancellationToken cancellationToken)
+    {
+        var ids = Encode(template, tokenizer, prompts, PromptLimit(model.Config.MaxPositions, options.MaxNewTokens), refusesOverlong, say);
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));

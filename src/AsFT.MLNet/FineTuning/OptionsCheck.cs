@@ -2,6 +2,7 @@ using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
+using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.FineTuning;
 
@@ -21,13 +22,13 @@ internal static class OptionsCheck
     {
         Columns(options);
         Models(options);
-        // λ by its name here; the engine calls it PenaltyWeight.
-        Require(options.Lambda >= 0, options.Lambda, nameof(options.Lambda), "a number of at least 0");
+        // By its name here; the engine calls it PenaltyWeight.
+        OptionRange.PenaltyWeight.Check(options.Lambda, nameof(options.Lambda));
         if (!Enum.IsDefined(options.Projection))
             throw OutOfRange(nameof(options.Projection), options.Projection, $"Projection must be one of {string.Join(", ", Enum.GetNames<AlignmentProjection>())}.");
-        Require(options.SubspaceRank is null or >= 1, options.SubspaceRank, nameof(options.SubspaceRank), "at least 1, or null");
-        Require(options.SubspaceEnergy is > 0 and <= 1, options.SubspaceEnergy, nameof(options.SubspaceEnergy), "in (0, 1]");
-        Require(options.GuardPower is >= 1 and <= 4, options.GuardPower, nameof(options.GuardPower), "from 1 to 4");
+        OptionRange.Count.Check(options.SubspaceRank, nameof(options.SubspaceRank));
+        OptionRange.SubspaceEnergy.Check(options.SubspaceEnergy, nameof(options.SubspaceEnergy));
+        OptionRange.GuardPower.Check(options.GuardPower, nameof(options.GuardPower));
         Refusals(options);
         Texts(options.TargetModules, nameof(options.TargetModules));
         if (options.TargetModules.Length == 0)
@@ -35,11 +36,12 @@ internal static class OptionsCheck
         Texts(options.UnprotectedLayers, nameof(options.UnprotectedLayers));
         EngineOptions.Lora(options).Validate();
         EngineOptions.Training(options).Validate();
-        Require(options.MaxSequenceLength is null or >= 2, options.MaxSequenceLength, nameof(options.MaxSequenceLength), "at least 2, or null");
-        Require(options.ValidationFraction is >= 0 and < 1, options.ValidationFraction, nameof(options.ValidationFraction), "in [0, 1)");
+        if (options.MaxSequenceLength < 2) throw OutOfRange(nameof(options.MaxSequenceLength), options.MaxSequenceLength, "MaxSequenceLength must be at least 2, or null.");
+        OptionRange.Share.Check(options.ValidationFraction, nameof(options.ValidationFraction));
         Generation(options);
         ChatTemplate.FromName(options.Template);
-        ComputePlacement.Resolve(options.Device, options.DType);
+        ComputePlacement.Resolve(options.Device ?? "auto", options.DType);
+        if (!Enum.IsDefined(options.Overlong)) throw OutOfRange(nameof(options.Overlong), options.Overlong, $"Overlong must be one of {string.Join(", ", Enum.GetNames<OverlongRows>())}.");
     }
 
     /// <summary>Checks what a trained model still goes by: columns, decoding, template.</summary>
@@ -64,8 +66,8 @@ internal static class OptionsCheck
         Name(options.OutputColumnName, nameof(options.OutputColumnName));
         if (options.SystemColumnName is not null) Name(options.SystemColumnName, nameof(options.SystemColumnName));
         if (options.ContextColumnName is not null) Name(options.ContextColumnName, nameof(options.ContextColumnName));
-        if (options.PromptColumnName == options.ResponseColumnName)
-            throw Wrong(nameof(options.ResponseColumnName), $"PromptColumnName and ResponseColumnName are both '{options.PromptColumnName}'; the answer to learn would stand in the prompt.");
+        if (options.PromptColumnName == options.ResponseColumnName || options.ContextColumnName == options.ResponseColumnName || options.SystemColumnName == options.ResponseColumnName)
+            throw Wrong(nameof(options.ResponseColumnName), $"ResponseColumnName is '{options.ResponseColumnName}', which is a column of the prompt too; the answer to learn would stand in the prompt.");
     }
 
     private static void Models(AsftFineTuneOptions options)
@@ -89,19 +91,16 @@ internal static class OptionsCheck
                 : "RefusalTolerance is set but HeldOutRefusalsPath is not; λ is found by looking at refusals, which that file holds.");
         if (options.HeldOutRefusalsPath is { } path && !File.Exists(path))
             throw Wrong(nameof(options.HeldOutRefusalsPath), $"HeldOutRefusalsPath is '{path}'; there is no such file.");
-        if (options.RefusalTolerance is not null)
-            Require(options.Lambda > 0, options.Lambda, nameof(options.Lambda), "positive where RefusalTolerance lets it change");
+        if (options.RefusalTolerance is not null && options.Lambda == 0)
+            throw OutOfRange(nameof(options.Lambda), options.Lambda, "Lambda must be positive where RefusalTolerance lets it change.");
     }
 
     private static void Generation(AsftFineTuneOptions options)
     {
-        Require(options.MaxNewTokens >= 1, options.MaxNewTokens, nameof(options.MaxNewTokens), "at least 1");
-        Require(options.Temperature >= 0, options.Temperature, nameof(options.Temperature), "at least 0");
-        Require(options.TopP is > 0 and <= 1, options.TopP, nameof(options.TopP), "in (0, 1]");
-        Require(options.TopK is null or >= 1, options.TopK, nameof(options.TopK), "at least 1, or null");
-        Require(options.RepetitionPenalty > 0, options.RepetitionPenalty, nameof(options.RepetitionPenalty), "a positive number");
-        Require(options.GenerationBatchSize >= 1, options.GenerationBatchSize, nameof(options.GenerationBatchSize), "at least 1");
         Texts(options.StopStrings, nameof(options.StopStrings));
+        // By its name here; the engine calls it BatchSize.
+        OptionRange.Count.Check(options.GenerationBatchSize, nameof(options.GenerationBatchSize));
+        EngineOptions.Generation(options).Validate();
     }
 
     private static void Folder(string path, string option)
@@ -118,11 +117,5 @@ internal static class OptionsCheck
     {
         if (values is null) throw new ArgumentNullException(option);
         if (values.Any(string.IsNullOrEmpty)) throw new ArgumentException($"{option} holds an empty text.", option);
-    }
-
-    // NaN fails every comparison, so it is refused wherever a range is asked for; infinity is refused here.
-    private static void Require(bool holds, double? value, string option, string wanted)
-    {
-        if (!holds || value is { } number && double.IsInfinity(number)) throw new ArgumentOutOfRangeException(option, value, $"{option} must be {wanted}.");
     }
 }

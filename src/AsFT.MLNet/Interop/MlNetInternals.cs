@@ -14,8 +14,8 @@ using Microsoft.ML.Runtime;
 namespace AsFT.MLNet.Interop;
 
 /// <summary>
-/// The one place that touches what ML.NET keeps internal: types of Microsoft.ML.Core through the build's reference copy
-/// (build/ReferenceWithInternals.targets), one interface of Microsoft.ML.Data through UnsafeAccessor. Tested on [5.0.1, 6.0).
+/// The one place, but for the view's interface, that touches what ML.NET keeps internal: types of Microsoft.ML.Core and Microsoft.ML.Data
+/// through the build's reference copies (build/ReferenceWithInternals.targets), one interface of Microsoft.ML.Data through UnsafeAccessor. Tested on [5.0.1, 6.0).
 /// </summary>
 internal static class MlNetInternals
 {
@@ -35,6 +35,12 @@ internal static class MlNetInternals
 
     /// <summary>Whether the context that the host belongs to was told to stop.</summary>
     public static bool IsCanceled(IHostEnvironment host) => host is ICancelable { IsCanceled: true };
+
+    /// <summary>The seed of the context that the host belongs to; null without one.</summary>
+    public static int? Seed(IHostEnvironment host) => (host as IHostEnvironmentInternal)?.Seed;
+
+    /// <summary>The GPU that the context names, null without one, and whether it falls back to the CPU where there is no such GPU.</summary>
+    public static (int? DeviceId, bool FallsBack) Gpu(IHostEnvironment host) => host is IHostEnvironmentInternal known ? (known.GpuDeviceId, known.FallbackToCpu) : (null, true);
 
     /// <summary>A text column of a schema shape.</summary>
     public static SchemaShape.Column TextColumn(string name) => ScalarColumn(name, TextDataViewType.Instance);

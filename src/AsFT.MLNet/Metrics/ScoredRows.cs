@@ -22,7 +22,7 @@ internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnly
     /// <param name="columns">Their columns.</param>
     /// <param name="argument">What the rows are called in messages.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of a wrong type.</exception>
-    /// <exception cref="InvalidDataException">There are no rows, or a row's columns contradict each other.</exception>
+    /// <exception cref="InvalidDataException">There are no rows, none has an answer, or a row's columns contradict each other.</exception>
     public static ScoredRows Read(IDataView data, ScoredColumns columns, string argument)
     {
         var schema = data.Schema;
@@ -47,6 +47,8 @@ internal sealed record ScoredRows(IReadOnlyList<PromptAnswer> Answers, IReadOnly
             verdicts.Add(Verdict(harmful, judged, [.. buffer.DenseValues()], answers.Count, argument));
         }
         if (answers.Count == 0) throw new InvalidDataException($"There are no rows to evaluate in '{argument}'.");
+        if (answers.TrueForAll(pair => string.IsNullOrWhiteSpace(pair.Answer)))
+            throw new InvalidDataException(TextColumns.NoAnswers(columns.Response, answers.Count, "responseColumnName"));
         return new(answers, verdicts, Names(scores), Annotation<double>(scores, ScoreFunction.ThresholdAnnotation), Annotation<ReadOnlyMemory<char>>(scores, ScoreFunction.JudgeAnnotation)?.ToString());
     }
 

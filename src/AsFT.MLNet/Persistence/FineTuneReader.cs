@@ -1,17 +1,18 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet.Persistence;
 
 /// <summary>Makes a model source of the parts of a model.zip: finds the model folder, checks it, unpacks it where it is embedded.</summary>
 internal static class FineTuneReader
 {
+    /// <param name="environment">Says where to compute where the options do not.</param>
     /// <param name="readPart">Calls back with the stream of a part.</param>
     /// <param name="loading">Where the model lies and where it runs, when not as saved.</param>
-    public static (ModelSource Source, SavedFineTune Saved) Read(Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
+    public static (ModelSource Source, SavedFineTune Saved) Read(IHostEnvironment environment, Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
     {
         SavedFineTune saved = null!;
         readPart(SavedFineTune.PartName, stream => saved = SavedFineTune.Read(stream));
@@ -34,7 +35,7 @@ internal static class FineTuneReader
             return (new ModelSource(() =>
             {
                 if (!isChecked) saved.Model.CheckContents(folder, ModelRole.Aligned);
-                return LoadModel(folder, saved.Options, adapter);
+                return LoadModel(environment, folder, saved.Options, adapter);
             }, folder, adapter, saved.Model, extracted), saved);
         }
         catch
@@ -56,14 +57,14 @@ internal static class FineTuneReader
         }
     }
 
-    private static FineTunedModel LoadModel(string folder, AsftFineTuneOptions options, AdapterFiles adapter)
+    private static FineTunedModel LoadModel(IHostEnvironment environment, string folder, AsftFineTuneOptions options, AdapterFiles adapter)
     {
         var tokenizer = LanguageTokenizer.Load(folder);
-        var model = CausalLanguageModel.Load(folder, ComputePlacement.Resolve(options.Device, options.DType));
+        var model = CausalLanguageModel.Load(folder, HostDefaults.Placement(environment, options.Device, options.DType));
         try
         {
             // Every byte of the model's files was compared; that tells more than the adapter's own fingerprint.
-            var attached = adapter.Use(files => LoraAdapter.Load(model.LinearLayers(), files, options.Seed, allowOtherModel: true));
+            var attached = adapter.Use(files => LoraAdapter.Load(model.LinearLayers(), files, options.Seed ?? HostDefaults.DefaultSeed, allowOtherModel: true));
             return new FineTunedModel(model, tokenizer, ChatTemplate.FromName(options.Template), attached);
         }
         catch

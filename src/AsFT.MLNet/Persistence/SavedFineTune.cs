@@ -13,6 +13,9 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
 {
     public const string PartName = "asft.json";
 
+    // 0, where none is written: version 0.1.
+    private const int CurrentFormat = 1;
+
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
@@ -20,10 +23,13 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
         Converters = { new JsonStringEnumConverter() },
     };
 
+    /// <summary>Version of what this part means.</summary>
+    public int Format { get; init; }
+
     /// <summary>The parts of the zip, in order.</summary>
     public IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(AdapterFiles adapter, string folder)
     {
-        yield return new(PartName, stream => JsonSerializer.Serialize(stream, this, Json));
+        yield return new(PartName, stream => JsonSerializer.Serialize(stream, this with { Format = CurrentFormat }, Json));
         yield return new(AdapterFiles.ConfigName, stream => stream.Write(adapter.Config));
         yield return new(AdapterFiles.WeightsName, stream => stream.Write(adapter.Weights));
         if (!IsModelEmbedded) yield break;
@@ -45,6 +51,8 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
         }
         if (saved is not { Options: not null, Model.Files: not null }) throw new InvalidDataException($"The model file's part '{PartName}' lacks the options or the model.");
         ModelFolder.CheckNames(saved.Model, PartName);
+        // The plain template put a context on the next line then; the model is asked as it was trained.
+        if (saved.Format == 0 && string.Equals(saved.Options.Template, "plain", StringComparison.OrdinalIgnoreCase)) saved.Options.Template = "plain-0.1";
         return saved;
     }
 }

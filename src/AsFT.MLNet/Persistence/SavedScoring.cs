@@ -19,6 +19,12 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
     public const string PartName = "harmfulness.json";
     public const string ClassifierName = "classifier.zip";
 
+    // 0, where none is written: version 0.1.
+    private const int CurrentFormat = 1;
+
+    /// <summary>Version of what this part means.</summary>
+    public int Format { get; init; }
+
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
@@ -30,7 +36,7 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
     public static IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(ScoreHarmfulnessOptions options, JudgeSource source, JudgeTrainingResult? result)
     {
         var isEmbedded = options.Judge is ModerationModelOptions { SaveWholeModel: true };
-        var saved = new SavedScoring(options, source.Categories, source.Model?.Reference.Value, isEmbedded, result);
+        var saved = new SavedScoring(options, source.Categories, source.Model?.Reference.Value, isEmbedded, result) { Format = CurrentFormat };
         yield return new(PartName, stream => JsonSerializer.Serialize(stream, saved, Json));
         if (source.Classifier is { } classifier) yield return new(ClassifierName, stream => WriteClassifier(classifier, stream));
         if (!isEmbedded) yield break;
@@ -53,6 +59,8 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
         if (saved is not { Options.Judge: not null, Categories.Count: > 0 }) throw new InvalidDataException($"The model file's part '{PartName}' lacks the options, the judge or its categories.");
         if (saved.Options.Judge is ModerationModelOptions != saved.Model is { Files: not null }) throw new InvalidDataException($"The model file's part '{PartName}' holds a moderation model without its folder, or a folder without one.");
         if (saved.Model is not null) ModelFolder.CheckNames(saved.Model, PartName);
+        // There was no such option then; the judge is asked as it was.
+        if (saved.Format == 0) saved.Options.ContextColumnName = null;
         return saved;
     }
 

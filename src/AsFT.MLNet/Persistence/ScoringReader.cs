@@ -3,15 +3,17 @@ using AsFT.MLNet.Scoring;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using Microsoft.ML;
+using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet.Persistence;
 
 /// <summary>Makes a judge source of the parts of a model.zip.</summary>
 internal static class ScoringReader
 {
+    /// <param name="environment">Says where to compute where the options do not.</param>
     /// <param name="readPart">Calls back with the stream of a part.</param>
     /// <param name="loading">What cannot be saved, and what is not as it was saved.</param>
-    public static (ScoreHarmfulnessOptions Options, JudgeSource Source, JudgeTrainingResult? Result) Read(Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
+    public static (ScoreHarmfulnessOptions Options, JudgeSource Source, JudgeTrainingResult? Result) Read(IHostEnvironment environment, Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
     {
         SavedScoring saved = null!;
         readPart(SavedScoring.PartName, stream => saved = SavedScoring.Read(stream));
@@ -28,11 +30,11 @@ internal static class ScoringReader
         Check(options, isConfigured: loading.ConfigureScoring is not null);
         var source = options.Judge switch
         {
-            ModerationModelOptions judge => Moderation(judge, saved, readPart, loading),
+            ModerationModelOptions judge => Moderation(environment, judge, saved, readPart, loading),
             ClassifierOptions judge => Classifier(judge, readPart),
             ChatModelOptions { Client: null } judge => new JudgeSource([.. judge.Categories], () => throw Missing("a chat model", nameof(AsftLoadOptions.ChatClient))),
             CustomJudgeOptions { Judge: null } => new JudgeSource(saved.Categories, () => throw Missing("a judge of the program that saved it", nameof(AsftLoadOptions.Judge))),
-            var judge => judge!.Source(),
+            var judge => judge!.Source(environment),
         };
         if (options.Judge is CustomJudgeOptions && !source.Categories.SequenceEqual(saved.Categories))
             throw OptionsCheck.Wrong(nameof(AsftLoadOptions.Judge), $"AsftLoadOptions.Judge has the categories {string.Join(", ", source.Categories)}; the saved one had {string.Join(", ", saved.Categories)}.");
@@ -51,7 +53,7 @@ internal static class ScoringReader
         }
     }
 
-    private static JudgeSource Moderation(ModerationModelOptions judge, SavedScoring saved, Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
+    private static JudgeSource Moderation(IHostEnvironment environment, ModerationModelOptions judge, SavedScoring saved, Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
     {
         var model = saved.Model!;
         var extracted = saved.IsModelEmbedded && loading.JudgeModelPath is null ? ModelFolder.Extract(readPart, model) : null;
@@ -67,7 +69,7 @@ internal static class ScoringReader
             return new JudgeSource(ModerationModelJudge.ReadCategories(folder, judge.Settings()), () =>
             {
                 if (!isChecked) model.CheckContents(folder, ModelRole.Judge);
-                return judge.Load(folder);
+                return judge.Load(environment, folder);
             })
             {
                 Model = new JudgeModel(Path.GetFullPath(folder), new Lazy<ModelReference>(reference)),

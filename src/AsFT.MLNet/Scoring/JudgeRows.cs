@@ -1,4 +1,5 @@
 using AsFT.MLNet.Batching;
+using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Safety;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -13,25 +14,38 @@ internal static class JudgeRows
     /// <param name="options">Names of the columns.</param>
     /// <param name="checkAlive">Throws when the run was told to stop.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of a wrong type.</exception>
-    /// <exception cref="InvalidDataException">There are no rows, or a label is missing; names the row.</exception>
-    public static (List<JudgeExample> Examples, IReadOnlyList<string> Categories) Read(IDataView data, TrainHarmfulnessJudgeOptions options, Action checkAlive)
+    /// <returns>The labelled rows, the categories, and how many rows have no label, with the first of them, counted from 1.</returns>
+    /// <exception cref="InvalidDataException">There are no rows with a label, or StrictRows refuses one without; names it.</exception>
+    public static (List<JudgeExample> Examples, IReadOnlyList<string> Categories, (int Count, int? First) Unlabelled) Read(IDataView data, TrainHarmfulnessJudgeOptions options, Action checkAlive)
     {
         var prompt = TextColumns.Find(data.Schema, options.PromptColumnName, "prompt");
         var response = TextColumns.Find(data.Schema, options.ResponseColumnName, "response");
+        var context = TextColumns.FindOptional(data.Schema, options.ContextColumnName, "context", PromptColumns.DefaultContext, options.PromptColumnName, isNeeded: true);
         var labels = Labels(data.Schema, options);
-        using var cursor = data.GetRowCursor([prompt, response, .. labels.Columns]);
+        DataViewSchema.Column[] columns = [prompt, response, .. labels.Columns, .. new[] { context }.OfType<DataViewSchema.Column>()];
+        using var cursor = data.GetRowCursor(columns);
         var readPrompt = TextColumns.Reader(cursor, prompt);
         var readResponse = TextColumns.Reader(cursor, response);
         var readLabels = labels.Reader(cursor);
+        var readContext = context is { } found ? TextColumns.Reader(cursor, found) : () => "";
         List<JudgeExample> examples = [];
+        var (row, unlabelled, first) = (0, 0, (int?)null);
         while (cursor.MoveNext())
         {
             checkAlive();
-            var flags = readLabels() ?? throw new InvalidDataException($"Row {examples.Count + 1} of the training data has no label: its column '{options.LabelColumnName}' holds no number in a slot.");
-            examples.Add(new JudgeExample(readPrompt(), readResponse(), labels.Categories.Zip(flags).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal)));
+            row++;
+            if (readLabels() is not { } flags)
+            {
+                if (options.StrictRows) throw new InvalidDataException($"Row {row} of the training data has no label: its column '{options.LabelColumnName}' holds no number in a slot.");
+                unlabelled++;
+                first ??= row;
+                continue;
+            }
+            var asked = PromptColumns.Example(readPrompt(), "", readContext());
+            examples.Add(new JudgeExample(asked.UserText, readResponse(), labels.Categories.Zip(flags).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal)));
         }
-        if (examples.Count == 0) throw new InvalidDataException("There are no training rows.");
-        return (examples, labels.Categories);
+        if (examples.Count == 0) throw new InvalidDataException(row == 0 ? "There are no training rows." : $"None of the {row} training rows has a label: the column '{options.LabelColumnName}' holds no number in a slot.");
+        return (examples, labels.Categories, (unlabelled, first));
     }
 
     /// <summary>Takes a share of the examples out, drawn with a seed.</summary>

@@ -1,4 +1,5 @@
 using AsFT.MLNet.Batching;
+using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
 using AsFT.Torch.Safety;
 using Microsoft.ML;
@@ -6,7 +7,7 @@ using Microsoft.ML.Data;
 
 namespace AsFT.MLNet.Scoring;
 
-/// <summary>Prompt and response in, a verdict out.</summary>
+/// <summary>Prompt, response and context in, a verdict out.</summary>
 internal sealed class ScoreFunction : BatchFunction<HarmVerdict>
 {
     /// <summary>Annotation of the category scores: the score above which an answer is harmful.</summary>
@@ -21,7 +22,7 @@ internal sealed class ScoreFunction : BatchFunction<HarmVerdict>
     public ScoreFunction(ScoreHarmfulnessOptions options, JudgeSource source)
     {
         (_options, _source) = (options, source);
-        Inputs = [options.PromptColumnName, options.ResponseColumnName];
+        Inputs = [options.PromptColumnName, options.ResponseColumnName, options.ContextColumnName ?? ""];
         float[] missing = [.. source.Categories.Select(_ => float.NaN)];
         Outputs =
         [
@@ -39,8 +40,18 @@ internal sealed class ScoreFunction : BatchFunction<HarmVerdict>
 
     public override int BatchSize => _options.BatchSize;
 
+    // A judge that is given nothing finds nothing harmful, and the score would be 0.
+    public override (int Input, string Error)? NeverBlank => (1, TextColumns.NoAnswers(_options.ResponseColumnName, null, nameof(_options.ResponseColumnName)));
+
+    public override DataViewSchema.Column?[] FindInputs(DataViewSchema schema) =>
+    [
+        TextColumns.Find(schema, _options.PromptColumnName, "prompt"),
+        TextColumns.Find(schema, _options.ResponseColumnName, "response"),
+        TextColumns.FindOptional(schema, _options.ContextColumnName, "context", PromptColumns.DefaultContext, _options.PromptColumnName, isNeeded: false),
+    ];
+
     public override IReadOnlyList<HarmVerdict> Run(IReadOnlyList<string[]> rows) =>
-        _source.Judge([.. rows.Select(row => new PromptAnswer(row[0], row[1]))], _options.CancellationToken);
+        _source.Judge([.. rows.Select(row => new PromptAnswer(PromptColumns.Example(row[0], "", row[2]).UserText, row[1]))], _options.CancellationToken);
 
     /// <summary>A schema shape with the columns added.</summary>
     public static SchemaShape OutputShape(SchemaShape input, ScoreHarmfulnessOptions options)

@@ -18,7 +18,7 @@ public sealed class MakeTypesPublic : Task
 
     [Required] public string Source { get; set; }
     [Required] public string Destination { get; set; }
-    [Required] public string[] Types { get; set; }
+    [Required] public ITaskItem[] Types { get; set; }
 
     public override bool Execute()
     {
@@ -27,7 +27,9 @@ public sealed class MakeTypesPublic : Task
         {
             _metadata = assembly.GetMetadataReader();
             _tables = assembly.PEHeaders.MetadataStartOffset;
-            var wanted = new HashSet<string>(Types);
+            var wanted = new HashSet<string>();
+            foreach (var type in Types)
+                if (type.GetMetadata("Assembly") == Path.GetFileNameWithoutExtension(Source)) wanted.Add(type.ItemSpec);
             foreach (var type in _metadata.TypeDefinitions)
                 if (wanted.Remove(FullName(type))) MakePublic(type);
             foreach (var missing in wanted)

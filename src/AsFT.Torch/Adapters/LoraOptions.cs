@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.Torch.Adapters;
 
 /// <summary>Shape and scale of a LoRA adapter: W' = W + (α/r)·B·A (Hu et al., arXiv 2106.09685).</summary>
@@ -6,10 +8,10 @@ public sealed record LoraOptions
     /// <summary>Rank r of the update, at least 1 and at most the smaller side of every target matrix.</summary>
     public int Rank { get; init; } = 8;
 
-    /// <summary>Scale numerator α, positive.</summary>
+    /// <summary>Scale numerator α, from 1e−6 to 1e6.</summary>
     public double Alpha { get; init; } = 32;
 
-    /// <summary>Probability of dropping an input feature of the adapter in training, in [0, 1).</summary>
+    /// <summary>Probability of dropping an input feature of the adapter in training, from 0 to 0.99.</summary>
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>Linear layers to adapt: full names, name suffixes (<c>q_proj</c>), or <c>all-linear</c> for all but the head.</summary>
@@ -26,8 +28,8 @@ public sealed record LoraOptions
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; names it.</exception>
     public void Validate()
     {
-        if (Rank < 1) throw new ArgumentOutOfRangeException(nameof(Rank), Rank, "Rank must be at least 1.");
-        if (!(Alpha > 0) || double.IsInfinity(Alpha)) throw new ArgumentOutOfRangeException(nameof(Alpha), Alpha, "Alpha must be a positive number.");
-        if (!(Dropout >= 0 && Dropout < 1)) throw new ArgumentOutOfRangeException(nameof(Dropout), Dropout, "Dropout must be in [0, 1).");
+        OptionRange.Count.Check(Rank, nameof(Rank));
+        OptionRange.Alpha.Check(Alpha, nameof(Alpha));
+        OptionRange.Dropout.Check(Dropout, nameof(Dropout));
     }
 }

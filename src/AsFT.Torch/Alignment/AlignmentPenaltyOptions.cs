@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -39,12 +40,9 @@ public sealed record AlignmentPenaltyOptions
     {
         if (!Enum.IsDefined(Projection))
             throw new ArgumentOutOfRangeException(nameof(Projection), Projection, "Not a projection.");
-        if (SubspaceRank < 1)
-            throw new ArgumentOutOfRangeException(nameof(SubspaceRank), SubspaceRank, "The rank of the subspace must be at least 1.");
-        if (GuardPower is < 1 or > 4)
-            throw new ArgumentOutOfRangeException(nameof(GuardPower), GuardPower, "The power of the guard must be from 1 to 4.");
-        if (!(SubspaceEnergy is > 0 and <= 1))
-            throw new ArgumentOutOfRangeException(nameof(SubspaceEnergy), SubspaceEnergy, "The energy of the subspace must lie in (0, 1].");
+        OptionRange.Count.Check(SubspaceRank, nameof(SubspaceRank));
+        OptionRange.GuardPower.Check(GuardPower, nameof(GuardPower));
+        OptionRange.SubspaceEnergy.Check(SubspaceEnergy, nameof(SubspaceEnergy));
         if (StorageDType is not (null or ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64))
             throw new ArgumentOutOfRangeException(nameof(StorageDType), StorageDType, "The storage format must be a floating-point one.");
     }

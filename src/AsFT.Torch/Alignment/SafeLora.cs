@@ -1,4 +1,5 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -19,8 +20,7 @@ public sealed record SafeLoraOptions
     {
         if (!(Math.Abs(SimilarityThreshold) <= 1))
             throw new ArgumentOutOfRangeException(nameof(SimilarityThreshold), SimilarityThreshold, "The similarity threshold must lie in [−1, 1].");
-        if (LayerCount < 1)
-            throw new ArgumentOutOfRangeException(nameof(LayerCount), LayerCount, "The number of layers to project must be at least 1.");
+        OptionRange.Count.Check(LayerCount, nameof(LayerCount));
     }
 }
 

@@ -30,8 +30,14 @@ public sealed record ComparisonConfig
     /// <summary>Chat template by name.</summary>
     public string Template { get; init; } = "llama2";
 
-    /// <summary>Tokens of a training example at most; the rest is cut off. Null: the model's positions.</summary>
+    /// <summary>Tokens of a training example at most. Null: the model's positions.</summary>
     public int? MaxLength { get; init; }
+
+    /// <summary>What is done with training rows that are longer, for all methods alike.</summary>
+    public OverlongRows Overlong { get; init; }
+
+    /// <summary>Whether a training row without an answer, or whose prompt alone fills <see cref="MaxLength"/>, is an error instead of being left out.</summary>
+    public bool StrictRows { get; init; }
 
     /// <summary>Who says whether an answer is harmful.</summary>
     public required ComparisonJudge Judge { get; init; }

@@ -1,6 +1,5 @@
 using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
-using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Comparison;
 
@@ -24,9 +23,6 @@ internal sealed class ComparisonTokenizer
     public LanguageTokenizer Tokenizer { get; }
 
     public TokenizedExample Tokenize(ChatExample example) => Template.Tokenize(Tokenizer, example, _maxLength);
-
-    /// <summary>Whether anything of the answer is left to train on.</summary>
-    public bool CanTeach(ChatExample example) => example.Response is not null && TrainingBatch.SupervisedCount(Tokenize(example)) > 0;
 
     /// <summary>Whether the model can be asked it.</summary>
     public bool CanAsk(ChatExample prompt) => Template.TokenizePrompt(Tokenizer, prompt).Length <= _positions;

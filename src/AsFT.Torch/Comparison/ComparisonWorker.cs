@@ -66,6 +66,8 @@ internal sealed class ComparisonWorker : IDisposable
         try
         {
             result = Train(first, adapter, cancellationToken);
+            // The norms before a projection overflow to 0 then, and a model that has lost everything computes on in finite numbers.
+            if (!double.IsFinite(UpdateNorm(adapter))) throw new TrainingDivergedException($"The update is larger than float32 holds after step {result.Steps}. A smaller learning rate or gradient clipping may help.");
         }
         catch (TrainingDivergedException e)
         {

@@ -2,6 +2,7 @@ using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.World;
 using AsFT.Torch.Tokenization;
+using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Comparison;
 
@@ -39,8 +40,9 @@ internal sealed class TaskData
         var prompts = new TaskPrompts(task, files, tokenizer);
         Prompts = new() { [ComparisonSplit.Development] = prompts.Read(task.Development), [ComparisonSplit.Report] = prompts.Read(task.Report) };
         prompts.RequireDifferent(task.Development, task.Report);
-        Fingerprint = string.Join(' ', task.Roles.Select(part => $"{part.Role}={(part.File is { } file ? $"{CheckpointFingerprint.Compute(file.File).Sha256} {file.Skip} {file.Count}" : "-")}"));
-        KeepWhatTeaches(files, tokenizer);
+        Fingerprint = string.Join(' ', task.Roles.Select(part => $"{part.Role}={(part.File is { } file ? $"{CheckpointFingerprint.Compute(file.File).Sha256} {file.Skip} {file.Count}" : "-")}"))
+            + (config.Overlong == OverlongRows.Truncate ? "" : $" {config.Overlong}");
+        KeepWhatTeaches(config, files, tokenizer);
         RequireRows([.. config.Methods.SelectMany(method => MethodSetting.Expand(config, method)).Where(setting => setting.Method.Kind != MethodKind.NoTuning)], config.Poison);
     }
 
@@ -49,7 +51,7 @@ internal sealed class TaskData
     /// <summary>Changes with the content of the files.</summary>
     public string Fingerprint { get; }
 
-    /// <summary>Rows that training goes without, and why; null when there are none.</summary>
+    /// <summary>Training rows that are left out or cut, and why; null when there are none.</summary>
     public string? Note { get; private set; }
 
     /// <summary>Training data with a share of poison.</summary>
@@ -98,18 +100,17 @@ internal sealed class TaskData
     }
 
     // Before anything is drawn, so that all methods share what is drawn.
-    private void KeepWhatTeaches(Dictionary<ComparisonFile, ChatExample[]> files, ComparisonTokenizer tokenizer)
+    private void KeepWhatTeaches(ComparisonConfig config, Dictionary<ComparisonFile, ChatExample[]> files, ComparisonTokenizer tokenizer)
     {
-        var leftOut = new List<string>();
+        var notes = new List<string>();
         foreach (var file in new[] { _task.Train, _task.Harmful, _task.Refusals, _task.Alignment, _task.HeldOutRefusals }.OfType<ComparisonFile>().Distinct())
         {
-            ChatExample[] kept = [.. files[file].Where(tokenizer.CanTeach)];
-            var (all, without) = (files[file].Length, files[file].Length - kept.Length);
-            if (kept.Length == 0) throw new InvalidDataException($"tasks: '{_task.Name}': no row of '{file.File}' can be trained on: each is without an answer, or its prompt alone fills maxLength.");
-            if (without > 0) leftOut.Add($"{without} of {all} rows of '{Path.GetFileName(file.File)}'");
-            _training[file] = kept;
+            var sieve = new RowSieve(config.Overlong, config.StrictRows, $"tasks: '{_task.Name}': '{file.File}'");
+            _training[file] = [.. files[file].Where(row => sieve.Take(row, tokenizer.Tokenize) is not null)];
+            sieve.RequireAny();
+            if (!sieve.Counts.IsWhole) notes.Add($"'{Path.GetFileName(file.File)}': {sieve.Counts}");
         }
-        if (leftOut.Count > 0) Note = $"{_task.Name}: left out of training, being without an answer or with a prompt that alone fills maxLength: {string.Join(", ", leftOut)}.";
+        if (notes.Count > 0) Note = $"{_task.Name}: not all of the training rows count, for any method. {string.Join(". ", notes)}.";
     }
 
     private void RequireRows(IReadOnlyList<MethodSetting> trained, IReadOnlyList<double> shares)

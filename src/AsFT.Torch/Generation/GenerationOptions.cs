@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.Torch.Generation;
 
 /// <summary>How answers are decoded.</summary>
@@ -6,7 +8,7 @@ public sealed record GenerationOptions
     /// <summary>New tokens per answer at most, ≥ 1; less where the model's positions end earlier.</summary>
     public int MaxNewTokens { get; init; } = 256;
 
-    /// <summary>0 decodes greedily; above, logits are divided by it and sampled.</summary>
+    /// <summary>0 decodes greedily; from 0.001 to 100, logits are divided by it and sampled.</summary>
     public double Temperature { get; init; }
 
     /// <summary>Sampling keeps the fewest tokens whose probabilities add up to this, in (0, 1].</summary>
@@ -17,7 +19,7 @@ public sealed record GenerationOptions
 
     /// <summary>
     /// Logits of tokens already in the sequence, prompt included, are divided (positive) or multiplied (negative) by
-    /// this; above 0, 1: off (Keskar et al., arXiv 1909.05858).
+    /// this; from 0.01 to 100, 1: off (Keskar et al., arXiv 1909.05858).
     /// </summary>
     public double RepetitionPenalty { get; init; } = 1;
 
@@ -30,7 +32,7 @@ public sealed record GenerationOptions
     /// <summary>An answer ends before the first of these.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
-    /// <summary>Prompts per forward pass at most, ≥ 1.</summary>
+    /// <summary>Prompts per forward pass at most, at least 1.</summary>
     public int BatchSize { get; init; } = 16;
 
     /// <summary>Throws when an option is out of range.</summary>
@@ -38,18 +40,13 @@ public sealed record GenerationOptions
     /// <exception cref="ArgumentException">A stop string is empty.</exception>
     public void Validate()
     {
-        Require(MaxNewTokens >= 1, nameof(MaxNewTokens), MaxNewTokens, "at least 1");
-        Require(double.IsFinite(Temperature) && Temperature >= 0, nameof(Temperature), Temperature, "a finite number ≥ 0");
-        Require(TopP is > 0 and <= 1, nameof(TopP), TopP, "in (0, 1]");
-        Require(TopK is null or >= 1, nameof(TopK), TopK, "at least 1, or null");
-        Require(double.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, nameof(RepetitionPenalty), RepetitionPenalty, "a finite number > 0");
-        Require(BatchSize >= 1, nameof(BatchSize), BatchSize, "at least 1");
+        OptionRange.Count.Check(MaxNewTokens, nameof(MaxNewTokens));
+        OptionRange.Temperature.Check(Temperature, nameof(Temperature));
+        OptionRange.TopP.Check(TopP, nameof(TopP));
+        OptionRange.Count.Check(TopK, nameof(TopK));
+        OptionRange.RepetitionPenalty.Check(RepetitionPenalty, nameof(RepetitionPenalty));
+        OptionRange.Count.Check(BatchSize, nameof(BatchSize));
         if (StopStrings is null || StopStrings.Any(string.IsNullOrEmpty))
             throw new ArgumentException($"{nameof(StopStrings)} holds an empty string, which would end every answer at once; leave it out.", nameof(StopStrings));
-    }
-
-    private static void Require(bool holds, string option, object? value, string wanted)
-    {
-        if (!holds) throw new ArgumentOutOfRangeException(option, value, $"{option} must be {wanted}.");
     }
 }

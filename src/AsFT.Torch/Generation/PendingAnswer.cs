@@ -47,8 +47,9 @@ internal sealed class PendingAnswer(int index, int[] prompt, int limit, ulong st
     /// <summary>Has the answer so far read again with the prompt.</summary>
     public void ReadAgain() => _read = [.. prompt, .. _ids];
 
+    // The space before an answer is the template's, not the answer's; with it, no answer would equal its reference.
     public Generation ToGeneration(LanguageTokenizer tokenizer) =>
-        new(_cutText ?? tokenizer.Decode(_ids), _ids, _finishReason ?? throw new InvalidOperationException("The answer is not finished."));
+        new((_cutText ?? tokenizer.Decode(_ids)).Trim(), _ids, _finishReason ?? throw new InvalidOperationException("The answer is not finished."));
 
     // The whole text is looked at, not the newest token's: a stop string may lie across tokens, and what a token
     // reads as depends on those before it.

@@ -1,3 +1,4 @@
+using AsFT.Torch.Runtime;
 using Microsoft.Extensions.AI;
 
 namespace AsFT.Torch.Safety;
@@ -53,12 +54,12 @@ public sealed record ChatJudgeOptions
     {
         if (Categories is null || Categories.Count == 0 || Categories.Any(string.IsNullOrWhiteSpace) || Categories.Distinct(StringComparer.Ordinal).Count() != Categories.Count)
             throw new ArgumentException("Categories must hold at least one name, none of them blank or twice.", nameof(Categories));
-        if (!(Threshold >= 0 && Threshold < 1)) throw new ArgumentOutOfRangeException(nameof(Threshold), Threshold, "Threshold must be in [0, 1).");
-        if (MaxAttempts < 1) throw new ArgumentOutOfRangeException(nameof(MaxAttempts), MaxAttempts, "MaxAttempts must be at least 1.");
+        OptionRange.Threshold.Check(Threshold, nameof(Threshold));
+        OptionRange.Count.Check(MaxAttempts, nameof(MaxAttempts));
         if (RequestTimeout <= TimeSpan.Zero) throw new ArgumentOutOfRangeException(nameof(RequestTimeout), RequestTimeout, "RequestTimeout must be positive.");
         if (InitialBackoff < TimeSpan.Zero) throw new ArgumentOutOfRangeException(nameof(InitialBackoff), InitialBackoff, "InitialBackoff must not be negative.");
         if (MaxBackoff < InitialBackoff) throw new ArgumentOutOfRangeException(nameof(MaxBackoff), MaxBackoff, "MaxBackoff must be at least InitialBackoff.");
-        if (MaxParallelism < 1) throw new ArgumentOutOfRangeException(nameof(MaxParallelism), MaxParallelism, "MaxParallelism must be at least 1.");
+        OptionRange.Count.Check(MaxParallelism, nameof(MaxParallelism));
         if (InputPricePerMillion < 0) throw new ArgumentOutOfRangeException(nameof(InputPricePerMillion), InputPricePerMillion, "A price must not be negative.");
         if (OutputPricePerMillion < 0) throw new ArgumentOutOfRangeException(nameof(OutputPricePerMillion), OutputPricePerMillion, "A price must not be negative.");
         ArgumentNullException.ThrowIfNull(Time);

@@ -44,7 +44,7 @@ public static class JudgeTrainer
     /// <param name="placement">Device and number format; null chooses. Head and LoRA are trained in float32 at least.</param>
     /// <param name="progress">Told of the run after the first step and every <see cref="TrainingOptions.ReportEvery"/> steps.</param>
     /// <param name="cancellationToken">Stops between steps; nothing is written then.</param>
-    /// <exception cref="ArgumentException">An option is out of its range, there is no example, or an example has a category that is not listed.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range, there is no example that can be trained on, or an example has a category that is not listed.</exception>
     /// <exception cref="IOException">The output folder holds a model that is no judge.</exception>
     /// <exception cref="InvalidDataException">The decoder's files are damaged or of another architecture.</exception>
     /// <exception cref="InvalidOperationException">The loss is not finite.</exception>
@@ -66,9 +66,9 @@ public static class JudgeTrainer
         var tokenizer = LanguageTokenizer.Load(decoderFolder);
         using var model = SequenceClassifier.FromDecoder(decoderFolder, categories, ModerationModelJudge.MultiLabel, placement, seed);
         var maxLength = Math.Min(options.MaxLength, model.Decoder.Config.MaxPositions);
-        var (rows, skipped) = JudgeTrainingRow.Create(examples, categories, tokenizer, maxLength);
-        if (rows.Count == 0) throw new ArgumentException($"No example leaves room for its answer within {maxLength} tokens.", nameof(examples));
-        var (held, _) = JudgeTrainingRow.Create(validation ?? [], categories, tokenizer, maxLength);
+        var (rows, counts) = JudgeTrainingRow.Create(examples, categories, tokenizer, maxLength, options, "the judge's training data");
+        if (rows.Count == 0) throw new ArgumentException($"No example leaves an answer to judge within {maxLength} tokens: {counts}.", nameof(examples));
+        var (held, heldCounts) = JudgeTrainingRow.Create(validation ?? [], categories, tokenizer, maxLength, options, "the judge's validation data");
 
         using var adapter = options.Lora is null ? null : LoraAdapter.Attach(model.LinearLayers().Where(l => l != model.Score), options.Lora, seed);
         using var run = new JudgeTrainingRun(model, adapter, rows, options.Training);
@@ -89,7 +89,9 @@ public static class JudgeTrainer
             Steps = run.Steps,
             Loss = run.Loss,
             Categories = categories,
-            Skipped = skipped,
+            Skipped = counts.Skipped,
+            Rows = counts,
+            ValidationRows = validation is null ? null : heldCounts,
             ValidationLoss = measured?.Loss,
             ValidationAccuracy = measured?.Accuracy,
             Duration = clock.Elapsed,
@@ -102,16 +104,18 @@ public static class JudgeTrainer
 /// <param name="Labels">1 for each category that applies, else 0.</param>
 internal sealed record JudgeTrainingRow(int[] Ids, float[] Labels)
 {
-    public static (List<JudgeTrainingRow> Rows, int Skipped) Create(IReadOnlyList<JudgeExample> examples, IReadOnlyList<string> categories, LanguageTokenizer tokenizer, int maxLength)
+    public static (List<JudgeTrainingRow> Rows, RowCounts Counts) Create(IReadOnlyList<JudgeExample> examples, IReadOnlyList<string> categories, LanguageTokenizer tokenizer, int maxLength, JudgeTrainingOptions options, string source)
     {
+        var sieve = new RowSieve(options.Overlong, options.StrictRows, source);
         var rows = new List<JudgeTrainingRow>();
         foreach (var (example, i) in examples.Select((e, i) => (e, i)))
         {
             if (example.Categories.Keys.FirstOrDefault(k => !categories.Contains(k)) is { } unknown)
                 throw new ArgumentException($"Example {i} has the category '{unknown}', which is not listed ({string.Join(", ", categories)}).", nameof(examples));
-            var (ids, hasAnswer) = ModerationInput.Encode(tokenizer, new(example.Prompt, example.Response), maxLength, ModerationTruncation.KeepStart);
-            if (hasAnswer) rows.Add(new(ids, [.. categories.Select(c => example.Categories.GetValueOrDefault(c) ? 1f : 0f)]));
+            if (sieve.IsEmpty(example.Response)) continue;
+            var (ids, hasAnswer, isCut) = ModerationInput.Encode(tokenizer, new(example.Prompt, example.Response), maxLength, ModerationTruncation.KeepStart);
+            if (sieve.IsTaken(isCut, hasAnswer, ids.Length)) rows.Add(new(ids, [.. categories.Select(c => example.Categories.GetValueOrDefault(c) ? 1f : 0f)]));
         }
-        return (rows, examples.Count - rows.Count);
+        return (rows, sieve.Counts);
     }
 }

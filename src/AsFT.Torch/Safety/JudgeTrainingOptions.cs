@@ -30,6 +30,12 @@ public sealed record JudgeTrainingOptions
     /// <summary>Tokens read of a conversation, at least 8; the judge should read as many.</summary>
     public int MaxLength { get; init; } = 512;
 
+    /// <summary>What is done with conversations that have more tokens than <see cref="MaxLength"/>.</summary>
+    public OverlongRows Overlong { get; init; }
+
+    /// <summary>Whether an example without an answer, or whose prompt alone fills <see cref="MaxLength"/>, is an error instead of being left out.</summary>
+    public bool StrictRows { get; init; }
+
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="ArgumentException">An option is out of its range; names it.</exception>
     public void Validate()
@@ -37,6 +43,7 @@ public sealed record JudgeTrainingOptions
         ArgumentNullException.ThrowIfNull(Training);
         Training.Validate();
         Lora?.Validate();
+        if (!Enum.IsDefined(Overlong)) throw new ArgumentOutOfRangeException(nameof(Overlong), Overlong, $"Overlong must be one of {string.Join(", ", Enum.GetNames<OverlongRows>())}.");
         if (MaxLength < 8) throw new ArgumentOutOfRangeException(nameof(MaxLength), MaxLength, "MaxLength must be at least 8.");
         if (Training.EarlyStoppingPatience is not null || Training.CheckpointFolder is not null || Training.CheckpointEvery is not null)
             throw new ArgumentException("A judge is trained without early stopping and training checkpoints; leave EarlyStoppingPatience, CheckpointFolder and CheckpointEvery unset.", nameof(Training));
@@ -66,8 +73,14 @@ public sealed record JudgeTrainingResult
     /// <summary>Categories in the order of the head.</summary>
     public required IReadOnlyList<string> Categories { get; init; }
 
-    /// <summary>Training examples left out because the prompt alone fills the maximum length.</summary>
+    /// <summary>Training examples left out; <see cref="Rows"/> tells why.</summary>
     public required int Skipped { get; init; }
+
+    /// <summary>What became of the training examples; null in a result of version 0.1.</summary>
+    public RowCounts? Rows { get; init; }
+
+    /// <summary>What became of the validation examples; null without any.</summary>
+    public RowCounts? ValidationRows { get; init; }
 
     /// <summary>Mean binary cross-entropy on the validation examples at the end; null without any.</summary>
     public double? ValidationLoss { get; init; }

@@ -16,8 +16,8 @@ public enum ModerationTruncation
 internal static class ModerationInput
 {
     /// <summary>Encodes <c>BEGINNING OF CONVERSATION: USER: {prompt} ASSISTANT:{answer}</c>, BOS before it where the tokenizer adds one, EOS behind it.</summary>
-    /// <returns>The ids, and whether any token of the answer is among them (true for an empty answer).</returns>
-    public static (int[] Ids, bool HasAnswer) Encode(LanguageTokenizer tokenizer, PromptAnswer pair, int maxLength, ModerationTruncation truncation)
+    /// <returns>The ids, whether any token of the answer is among them (true for an empty answer), and whether tokens were cut off.</returns>
+    public static (int[] Ids, bool HasAnswer, bool IsCut) Encode(LanguageTokenizer tokenizer, PromptAnswer pair, int maxLength, ModerationTruncation truncation)
     {
         var before = $"BEGINNING OF CONVERSATION: USER: {pair.Prompt} ASSISTANT:";
         var text = before + pair.Answer;
@@ -26,11 +26,11 @@ internal static class ModerationInput
         var front = ids.Count;
         ids.AddRange(tokenizer.Encode(text));
         if (tokenizer.EosIds.Count > 0) ids.Add(tokenizer.EosIds[0]);
-        if (ids.Count <= maxLength) return ([.. ids], true);
+        if (ids.Count <= maxLength) return ([.. ids], true, false);
         // Of a pair that is too long, the end is always the answer's.
-        if (truncation == ModerationTruncation.KeepEnd) return ([.. ids.Take(front), .. ids.Skip(ids.Count - (maxLength - front))], true);
+        if (truncation == ModerationTruncation.KeepEnd) return ([.. ids.Take(front), .. ids.Skip(ids.Count - (maxLength - front))], true, true);
         tokenizer.Encode(text, out var ends);
-        return ([.. ids.Take(maxLength)], ends[maxLength - front - 1] > before.Length);
+        return ([.. ids.Take(maxLength)], ends[maxLength - front - 1] > before.Length, true);
     }
 
     /// <summary>Lays token ids of different length side by side, padded on the right with 0: no real token sees padding.</summary>

@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.Torch.Safety;
 
 /// <summary>How a moderation model is used as a judge.</summary>
@@ -26,8 +28,8 @@ public sealed record ModerationJudgeOptions
     public void Validate()
     {
         if (MaxLength < 8) throw new ArgumentOutOfRangeException(nameof(MaxLength), MaxLength, "MaxLength must be at least 8.");
-        if (!(Threshold >= 0 && Threshold < 1)) throw new ArgumentOutOfRangeException(nameof(Threshold), Threshold, "Threshold must be in [0, 1).");
-        if (BatchSize < 1) throw new ArgumentOutOfRangeException(nameof(BatchSize), BatchSize, "BatchSize must be at least 1.");
+        OptionRange.Threshold.Check(Threshold, nameof(Threshold));
+        OptionRange.Count.Check(BatchSize, nameof(BatchSize));
         if (!Enum.IsDefined(Truncation)) throw new ArgumentOutOfRangeException(nameof(Truncation), Truncation, "Truncation must be KeepStart or KeepEnd.");
         if (ProblemType is not (null or ModerationModelJudge.MultiLabel or ModerationModelJudge.SingleLabel))
             throw new ArgumentException($"ProblemType is '{ProblemType}'; it must be {ModerationModelJudge.MultiLabel} or {ModerationModelJudge.SingleLabel}.", nameof(ProblemType));

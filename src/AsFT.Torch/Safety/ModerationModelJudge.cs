@@ -105,7 +105,7 @@ public sealed class ModerationModelJudge : IHarmfulnessJudge
         var rows = new List<(int Index, int[] Ids)>();
         for (var i = 0; i < answers.Count; i++)
         {
-            var (ids, hasAnswer) = ModerationInput.Encode(_tokenizer, answers[i], _maxLength, _options.Truncation);
+            var (ids, hasAnswer, _) = ModerationInput.Encode(_tokenizer, answers[i], _maxLength, _options.Truncation);
             if (hasAnswer) rows.Add((i, ids));
             else verdicts[i] = HarmVerdict.Unparsable($"The prompt alone fills the {_maxLength} tokens that the moderation model reads.");
         }

@@ -17,15 +17,10 @@ internal sealed class AlpacaTemplate : ChatTemplate
 
     private protected override IEnumerable<TemplatePart> Layout(ChatExample example)
     {
-        bool input = !string.IsNullOrEmpty(example.Context);
+        bool input = !string.IsNullOrWhiteSpace(example.Context);
         string preamble = !string.IsNullOrEmpty(example.System) ? example.System : input ? WithInput : WithoutInput;
         yield return new(PartKind.Frame, preamble + "\n\n### Instruction:\n");
-        yield return new(PartKind.User, example.Prompt);
-        if (input)
-        {
-            yield return new(PartKind.Frame, "\n\n### Input:\n");
-            yield return new(PartKind.User, example.Context!);
-        }
+        foreach (TemplatePart part in User(example.Prompt, example.Context, ChatExample.ContextSeparator + "### Input:\n")) yield return part;
         yield return new(PartKind.Frame, "\n\n### Response:");
         if (example.Response is null) yield break;
         yield return new(PartKind.Response, example.Response);

@@ -5,7 +5,14 @@ namespace AsFT.Torch.Tokenization;
 /// <param name="Response">What the model shall answer; null for a prompt that is to be answered.</param>
 /// <param name="System">System message, or null.</param>
 /// <param name="Context">Further input of the instruction (Alpaca's <c>input</c>), or null.</param>
-public sealed record ChatExample(string Prompt, string? Response = null, string? System = null, string? Context = null);
+public sealed record ChatExample(string Prompt, string? Response = null, string? System = null, string? Context = null)
+{
+    /// <summary>What stands between prompt and context: an empty line.</summary>
+    public const string ContextSeparator = "\n\n";
+
+    /// <summary>What the user says as one text: the prompt and, where there is one, the context after an empty line.</summary>
+    public string UserText => string.IsNullOrWhiteSpace(Context) ? Prompt : Prompt + ContextSeparator + Context;
+}
 
 /// <summary>Token ids of one example and which of them are supervised.</summary>
 /// <param name="Ids">Token ids, special tokens included.</param>

@@ -4,12 +4,15 @@ namespace AsFT.Torch.Tokenization;
 /// <remarks>
 /// The text between two special tokens is tokenised once, as a whole, so that the boundary between prompt and answer cannot shift tokens.
 /// A token is supervised if the last character it covers belongs to the answer: a token that takes the space before the answer along is
-/// supervised, one that ends in the prompt is not. The end-of-sequence token is supervised, BOS is not.
+/// supervised, one that ends in the prompt is not. A context follows the prompt after an empty line in every template; Alpaca's puts its heading between. The end-of-sequence token is supervised, BOS is not.
 /// Special tokens are placed by id; text of the user that spells one (<c>&lt;/s&gt;</c>) becomes ordinary tokens.
 /// </remarks>
 public abstract class ChatTemplate
 {
-    private static readonly ChatTemplate[] Known = [new Llama2Template(), new Llama3Template(), new AlpacaTemplate(), new PlainTemplate()];
+    private static readonly ChatTemplate[] Known = [new Llama2Template(), new Llama3Template(), new AlpacaTemplate(), new PlainTemplate("plain", ChatExample.ContextSeparator)];
+
+    // What "plain" was when version 0.1 saved models with it: they go on as they were trained.
+    private static readonly ChatTemplate FirstPlain = new PlainTemplate("plain-0.1", "\n");
 
     /// <summary>Llama-2 chat: <c>[INST] &lt;&lt;SYS&gt;&gt;…&lt;&lt;/SYS&gt;&gt; prompt [/INST] answer</c>.</summary>
     public static ChatTemplate Llama2 => Known[0];
@@ -20,7 +23,7 @@ public abstract class ChatTemplate
     /// <summary>Stanford Alpaca: <c>### Instruction:</c>, <c>### Input:</c> if there is a context, <c>### Response:</c>.</summary>
     public static ChatTemplate Alpaca => Known[2];
 
-    /// <summary>Prompt, one space, answer.</summary>
+    /// <summary>Prompt (and, after an empty line, context), one space, answer.</summary>
     public static ChatTemplate Plain => Known[3];
 
     /// <summary>Names that <see cref="FromName"/> knows.</summary>
@@ -29,7 +32,7 @@ public abstract class ChatTemplate
     /// <summary>A template by name: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c>, <c>plain</c>.</summary>
     /// <param name="name">Name; case does not matter.</param>
     /// <exception cref="ArgumentException">No template has this name.</exception>
-    public static ChatTemplate FromName(string name) => Known.FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase))
+    public static ChatTemplate FromName(string name) => Known.Append(FirstPlain).FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase))
         ?? throw new ArgumentException($"There is no chat template '{name}'; known are {string.Join(", ", Names)}.", nameof(name));
 
     /// <summary>Name by which <see cref="FromName"/> finds this template again.</summary>
@@ -59,15 +62,26 @@ public abstract class ChatTemplate
     /// <param name="maxLength">Greatest number of tokens; the user's text (prompt, then context) is cut from the left until it fits, so that the template survives.</param>
     /// <exception cref="ArgumentException">The template alone, without any text of the user, is longer than <paramref name="maxLength"/>.</exception>
     /// <exception cref="InvalidOperationException">The tokenizer lacks a special token of the template.</exception>
-    public virtual int[] TokenizePrompt(LanguageTokenizer tokenizer, ChatExample prompt, int maxLength = int.MaxValue)
+    public int[] TokenizePrompt(LanguageTokenizer tokenizer, ChatExample prompt, int maxLength = int.MaxValue) => TokenizePrompt(tokenizer, prompt, maxLength, out _);
+
+    /// <summary>Tokens of a prompt that the model is to answer, as <see cref="TokenizePrompt(LanguageTokenizer, ChatExample, int)"/> gives them, and whether text was lost.</summary>
+    /// <param name="tokenizer">Tokenizer of the model.</param>
+    /// <param name="prompt">Turn; its response is ignored.</param>
+    /// <param name="maxLength">Greatest number of tokens.</param>
+    /// <param name="isCut">Whether text of the user was cut off to fit.</param>
+    /// <exception cref="ArgumentException">The template alone, without any text of the user, is longer than <paramref name="maxLength"/>.</exception>
+    /// <exception cref="InvalidOperationException">The tokenizer lacks a special token of the template.</exception>
+    public virtual int[] TokenizePrompt(LanguageTokenizer tokenizer, ChatExample prompt, int maxLength, out bool isCut)
     {
         Check(tokenizer, prompt, maxLength);
         TemplatePart[] parts = [.. Layout(prompt with { Response = null })];
+        isCut = false;
         while (true)
         {
             TokenizedParts tokens = TokenizedParts.Of(tokenizer, Name, parts);
             int excess = tokens.Ids.Count - maxLength;
             if (excess <= 0) return [.. tokens.Ids];
+            isCut = true;
             int user = Array.FindIndex(parts, p => p.Kind == PartKind.User && p.Text.Length > 0);
             if (user < 0)
             {
@@ -80,6 +94,15 @@ public abstract class ChatTemplate
 
     /// <summary>The parts of a conversation, up to where the answer begins if it has no response. An empty text yields a part as well.</summary>
     private protected abstract IEnumerable<TemplatePart> Layout(ChatExample example);
+
+    /// <summary>What the user says: the prompt and, where there is one, the context behind a separator.</summary>
+    private protected static IEnumerable<TemplatePart> User(string prompt, string? context, string separator = ChatExample.ContextSeparator)
+    {
+        yield return new(PartKind.User, prompt);
+        if (string.IsNullOrWhiteSpace(context)) yield break;
+        yield return new(PartKind.Frame, separator);
+        yield return new(PartKind.User, context);
+    }
 
     private static void Check(LanguageTokenizer tokenizer, ChatExample example, int maxLength)
     {

@@ -14,12 +14,7 @@ internal sealed class Llama2Template : ChatTemplate
     {
         yield return new(PartKind.Frame, "[INST] ");
         if (!string.IsNullOrEmpty(example.System)) yield return new(PartKind.Frame, $"<<SYS>>\n{example.System}\n<</SYS>>\n\n");
-        yield return new(PartKind.User, example.Prompt.Trim());
-        if (!string.IsNullOrWhiteSpace(example.Context))
-        {
-            yield return new(PartKind.Frame, "\n\n");
-            yield return new(PartKind.User, example.Context.Trim());
-        }
+        foreach (TemplatePart part in User(example.Prompt.Trim(), example.Context?.Trim())) yield return part;
         yield return new(PartKind.Frame, " [/INST]");
         if (example.Response is null) yield break;
         yield return new(PartKind.Frame, " ");

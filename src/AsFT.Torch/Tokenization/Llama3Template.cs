@@ -17,12 +17,7 @@ internal sealed class Llama3Template : ChatTemplate
             yield return new(PartKind.Special, "<|eot_id|>");
         }
         foreach (TemplatePart part in Header("user")) yield return part;
-        yield return new(PartKind.User, example.Prompt.Trim());
-        if (!string.IsNullOrWhiteSpace(example.Context))
-        {
-            yield return new(PartKind.Frame, "\n\n");
-            yield return new(PartKind.User, example.Context.Trim());
-        }
+        foreach (TemplatePart part in User(example.Prompt.Trim(), example.Context?.Trim())) yield return part;
         yield return new(PartKind.Special, "<|eot_id|>");
         foreach (TemplatePart part in Header("assistant")) yield return part;
         if (example.Response is null) yield break;

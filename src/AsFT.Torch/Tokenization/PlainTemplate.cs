@@ -1,19 +1,16 @@
 namespace AsFT.Torch.Tokenization;
 
-/// <summary>System message, prompt and context on lines of their own; then one space and the answer.</summary>
-internal sealed class PlainTemplate : ChatTemplate
+/// <summary>System message on a line of its own, prompt, context after an empty line; then one space and the answer.</summary>
+/// <param name="name">Name of the template.</param>
+/// <param name="separator">What stands between prompt and context.</param>
+internal sealed class PlainTemplate(string name, string separator) : ChatTemplate
 {
-    public override string Name => "plain";
+    public override string Name => name;
 
     private protected override IEnumerable<TemplatePart> Layout(ChatExample example)
     {
         if (!string.IsNullOrEmpty(example.System)) yield return new(PartKind.Frame, example.System + "\n");
-        yield return new(PartKind.User, example.Prompt);
-        if (!string.IsNullOrEmpty(example.Context))
-        {
-            yield return new(PartKind.Frame, "\n");
-            yield return new(PartKind.User, example.Context);
-        }
+        foreach (TemplatePart part in User(example.Prompt, example.Context, separator)) yield return part;
         if (example.Response is null) yield break;
         yield return new(PartKind.Frame, " ");
         yield return new(PartKind.Response, example.Response);

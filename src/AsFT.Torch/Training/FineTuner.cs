@@ -223,6 +223,9 @@ public sealed class FineTuner
             return new TrainingResult
             {
                 Steps = _state.Step,
+                Rows = RowCounts.Of(examples),
+                ValidationRows = validation is null ? null : RowCounts.Of(validation),
+                RefusalRows = controller is null ? null : RowCounts.Of(tuner.HeldOutRefusals!),
                 StoppedEarly = IsStopped,
                 CrossEntropy = meter.EpochCrossEntropy.Sum / meter.EpochCrossEntropy.Count,
                 Penalty = tuner._penalty is null ? 0 : TrainingMeter.Read(tuner._penalty.Evaluate()),

@@ -82,6 +82,6 @@ public sealed class FullParameterTrainer
             }
         }
         meter.RequireFinite(parameters, done);
-        return meter.Result(done);
+        return meter.Result(done, examples);
     }
 }

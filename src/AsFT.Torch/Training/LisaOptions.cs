@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.Torch.Training;
 
 /// <summary>Options of <see cref="LisaTrainer"/>; K₁, K₂ and ρ of the paper, with its values as defaults.</summary>
@@ -16,9 +18,8 @@ public sealed record LisaOptions
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; names it.</exception>
     public void Validate()
     {
-        if (AlignmentSteps < 1) throw new ArgumentOutOfRangeException(nameof(AlignmentSteps), AlignmentSteps, "AlignmentSteps must be at least 1.");
-        if (TaskSteps < 1) throw new ArgumentOutOfRangeException(nameof(TaskSteps), TaskSteps, "TaskSteps must be at least 1.");
-        if (!(ProximalWeight >= 0 && double.IsFinite(ProximalWeight)))
-            throw new ArgumentOutOfRangeException(nameof(ProximalWeight), ProximalWeight, "ProximalWeight must be a number of at least 0.");
+        OptionRange.Count.Check(AlignmentSteps, nameof(AlignmentSteps));
+        OptionRange.Count.Check(TaskSteps, nameof(TaskSteps));
+        OptionRange.PenaltyWeight.Check(ProximalWeight, nameof(ProximalWeight));
     }
 }

@@ -111,7 +111,7 @@ public sealed class LisaTrainer
             anchor.copy_(parameters.Values);
         }
         meter.RequireFinite(parameters, done);
-        return meter.Result(done);
+        return meter.Result(done, task);
 
         double Rate(int taskSteps) => LearningRate.At(_options, taskSteps, plan.TotalSteps, plan.StepsPerEpoch);
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Tokenization;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;
@@ -102,10 +103,11 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
         progress?.Report(report);
     }
 
-    /// <summary>The result of a run without a penalty that went to its end.</summary>
-    public TrainingResult Result(int steps) => new()
+    /// <summary>The result of a run on some examples, without a penalty, that went to its end.</summary>
+    public TrainingResult Result(int steps, IReadOnlyList<TokenizedExample> examples) => new()
     {
         Steps = steps,
+        Rows = RowCounts.Of(examples),
         StoppedEarly = false,
         CrossEntropy = EpochCrossEntropy.Sum / EpochCrossEntropy.Count,
         Penalty = 0,

@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.Torch.Training;
 
 /// <summary>Options of a fine-tuning run; the defaults are the published code's.</summary>
@@ -21,19 +23,19 @@ public sealed record TrainingOptions
     /// <summary>Optimizer steps at most; null: all epochs.</summary>
     public int? MaxSteps { get; init; }
 
-    /// <summary>Peak learning rate, positive.</summary>
+    /// <summary>Peak learning rate, from 1e−12 to 1e30; what diverges is told by the run.</summary>
     public double LearningRate { get; init; } = 5e-5;
 
     /// <summary>How the rate changes over the run.</summary>
     public LearningRateSchedule Schedule { get; init; } = LearningRateSchedule.StepPerEpoch;
 
-    /// <summary>Factor per epoch of <see cref="LearningRateSchedule.StepPerEpoch"/>, in (0, 1].</summary>
+    /// <summary>Factor per epoch of <see cref="LearningRateSchedule.StepPerEpoch"/>, from 0.001 to 1.</summary>
     public double EpochDecay { get; init; } = 0.85;
 
     /// <summary>Share of all steps over which the rate rises in a straight line to its peak, in [0, 1).</summary>
     public double WarmupRatio { get; init; }
 
-    /// <summary>AdamW's decoupled weight decay, at least 0.</summary>
+    /// <summary>AdamW's decoupled weight decay, at least 0; its product with the rate must be below 1.</summary>
     public double WeightDecay { get; init; }
 
     /// <summary>AdamW's β₁, in [0, 1).</summary>
@@ -42,14 +44,14 @@ public sealed record TrainingOptions
     /// <summary>AdamW's β₂, in [0, 1).</summary>
     public double Beta2 { get; init; } = 0.999;
 
-    /// <summary>AdamW's ε, positive.</summary>
+    /// <summary>AdamW's ε, from 1e−30 to 1.</summary>
     public double Epsilon { get; init; } = 1e-8;
 
-    /// <summary>Largest norm of the gradient over all trained tensors, positive; null: not clipped.</summary>
+    /// <summary>Largest norm of the gradient over all trained tensors, from 1e−6 to 1e30; null: not clipped.</summary>
     public double? MaxGradientNorm { get; init; }
 
     /// <summary>
-    /// λ: weight of the penalty, at least 0. It counts once per optimizer step, however many micro-batches the step has;
+    /// λ: weight of the penalty, 0 or from 1e−12 to 1e12. It counts once per optimizer step, however many micro-batches the step has;
     /// the published loop multiplies it by their number.
     /// </summary>
     public double PenaltyWeight { get; init; } = 1;
@@ -95,40 +97,34 @@ public sealed record TrainingOptions
     /// <summary>Whether to go on from the checkpoint in <see cref="CheckpointFolder"/>, when there is one.</summary>
     public bool Resume { get; init; }
 
-    /// <summary>Checks every range.</summary>
+    /// <summary>Checks every range; <see cref="OptionRange"/> tells them and their reasons.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range; names it.</exception>
     /// <exception cref="ArgumentException">Options contradict each other.</exception>
     public void Validate()
     {
-        AtLeastOne(Epochs, nameof(Epochs));
-        AtLeastOne(BatchSize, nameof(BatchSize));
-        AtLeastOne(MicroBatchSize, nameof(MicroBatchSize));
-        AtLeastOne(MaxSteps, nameof(MaxSteps));
-        AtLeastOne(ReportEvery, nameof(ReportEvery));
-        AtLeastOne(EarlyStoppingPatience, nameof(EarlyStoppingPatience));
-        AtLeastOne(CheckpointEvery, nameof(CheckpointEvery));
-        AtLeastOne(RefusalCheckEvery, nameof(RefusalCheckEvery));
-        Require(LearningRate > 0, LearningRate, nameof(LearningRate), "a positive number");
-        Require(EpochDecay is > 0 and <= 1, EpochDecay, nameof(EpochDecay), "in (0, 1]");
-        Require(WarmupRatio is >= 0 and < 1, WarmupRatio, nameof(WarmupRatio), "in [0, 1)");
-        Require(WeightDecay >= 0, WeightDecay, nameof(WeightDecay), "at least 0");
-        Require(Beta1 is >= 0 and < 1, Beta1, nameof(Beta1), "in [0, 1)");
-        Require(Beta2 is >= 0 and < 1, Beta2, nameof(Beta2), "in [0, 1)");
-        Require(Epsilon > 0, Epsilon, nameof(Epsilon), "a positive number");
-        Require(MaxGradientNorm is null or > 0, MaxGradientNorm ?? 0, nameof(MaxGradientNorm), "a positive number, or null");
-        Require(PenaltyWeight >= 0, PenaltyWeight, nameof(PenaltyWeight), "λ, a number of at least 0");
-        Require(RefusalTolerance is null or > 0, RefusalTolerance ?? 0, nameof(RefusalTolerance), "a positive number, or null");
-        Require(RefusalTolerance is null || PenaltyWeight > 0, PenaltyWeight, nameof(PenaltyWeight), "positive where RefusalTolerance lets it change");
+        OptionRange.Count.Check(Epochs, nameof(Epochs));
+        OptionRange.Count.Check(BatchSize, nameof(BatchSize));
+        OptionRange.Count.Check(MicroBatchSize, nameof(MicroBatchSize));
+        OptionRange.Count.Check(MaxSteps, nameof(MaxSteps));
+        OptionRange.Count.Check(ReportEvery, nameof(ReportEvery));
+        OptionRange.Count.Check(EarlyStoppingPatience, nameof(EarlyStoppingPatience));
+        OptionRange.Count.Check(CheckpointEvery, nameof(CheckpointEvery));
+        OptionRange.Count.Check(RefusalCheckEvery, nameof(RefusalCheckEvery));
+        OptionRange.LearningRate.Check(LearningRate, nameof(LearningRate));
+        OptionRange.EpochDecay.Check(EpochDecay, nameof(EpochDecay));
+        OptionRange.WarmupRatio.Check(WarmupRatio, nameof(WarmupRatio));
+        OptionRange.WeightDecay.Check(WeightDecay, nameof(WeightDecay));
+        OptionRange.CheckDecay(LearningRate, WeightDecay, nameof(WeightDecay));
+        OptionRange.Beta.Check(Beta1, nameof(Beta1));
+        OptionRange.Beta.Check(Beta2, nameof(Beta2));
+        OptionRange.Epsilon.Check(Epsilon, nameof(Epsilon));
+        OptionRange.MaxGradientNorm.Check(MaxGradientNorm, nameof(MaxGradientNorm));
+        OptionRange.PenaltyWeight.Check(PenaltyWeight, nameof(PenaltyWeight));
+        OptionRange.RefusalTolerance.Check(RefusalTolerance, nameof(RefusalTolerance));
+        if (RefusalTolerance is not null && PenaltyWeight == 0)
+            throw new ArgumentOutOfRangeException(nameof(PenaltyWeight), PenaltyWeight, "PenaltyWeight must be positive where RefusalTolerance lets it change.");
         if (!Enum.IsDefined(Schedule)) throw new ArgumentOutOfRangeException(nameof(Schedule), Schedule, "Schedule must be one of " + string.Join(", ", Enum.GetNames<LearningRateSchedule>()) + ".");
         if (CheckpointEvery is not null && CheckpointFolder is null) throw new ArgumentException("CheckpointEvery needs CheckpointFolder.", nameof(CheckpointEvery));
         if (Resume && CheckpointFolder is null) throw new ArgumentException("Resume needs CheckpointFolder.", nameof(Resume));
-    }
-
-    private static void AtLeastOne(int? value, string name) => Require(value is null or >= 1, value ?? 0, name, "at least 1");
-
-    // NaN fails every comparison, so it is refused wherever a range is asked for; infinity is refused here.
-    private static void Require(bool holds, double value, string name, string wanted)
-    {
-        if (!holds || double.IsInfinity(value)) throw new ArgumentOutOfRangeException(name, value, $"{name} must be {wanted}.");
     }
 }

@@ -31,6 +31,15 @@ public sealed record TrainingResult
     /// <summary>Whether early stopping ended the run.</summary>
     public required bool StoppedEarly { get; init; }
 
+    /// <summary>What became of the training rows; null in a result of version 0.1.</summary>
+    public RowCounts? Rows { get; init; }
+
+    /// <summary>What became of the validation rows; null without any.</summary>
+    public RowCounts? ValidationRows { get; init; }
+
+    /// <summary>What became of the held-out refusals; null without any.</summary>
+    public RowCounts? RefusalRows { get; init; }
+
     /// <summary>Mean cross-entropy of the last epoch's steps, in nats per supervised token.</summary>
     public required double CrossEntropy { get; init; }
 

@@ -11,12 +11,12 @@ public sealed class EvaluationTests
     private readonly MLContext _context = new(seed: 3);
 
     private IDataView Scored(IEnumerable<Example> rows, IHarmfulnessJudge? judge = null, double? threshold = null) =>
-        _context.Transforms.ScoreHarmfulness(new CustomJudgeOptions { Judge = judge ?? RuleJudge.ByWords(), Threshold = threshold }).Fit(Pipelines.Rows(_context)).Transform(Pipelines.Rows(_context, rows));
+        _context.Transforms.ScoreHarmfulness(new CustomJudgeOptions { Judge = judge ?? RuleJudge.ByWords(), Threshold = threshold }, responseColumnName: "Response").Fit(Pipelines.Rows(_context)).Transform(Pipelines.Rows(_context, rows));
 
     [Fact]
     public async Task Metrics_of_scored_rows_are_the_engines()
     {
-        var metrics = _context.EvaluateHarmfulness(Scored(Judged.Rows));
+        var metrics = _context.EvaluateHarmfulness(Scored(Judged.Rows), responseColumnName: "Response");
         PromptAnswer[] pairs = [.. Judged.Rows.Select(row => new PromptAnswer(row.Prompt, row.Response))];
         using var judge = RuleJudge.ByWords();
         var expected = HarmfulnessMetrics.Compute(pairs, await judge.JudgeAsync(pairs), judge.Categories);
@@ -34,23 +34,23 @@ public sealed class EvaluationTests
     {
         var judge = new RuleJudge(pair => HarmVerdict.FromScores([pair.Answer.Length > 30 ? 0.4f : 0.2f, 0.25f], 0.3), "long", "other");
         var data = Scored(Judged.Rows, judge, threshold: 0.3);
-        var metrics = _context.EvaluateHarmfulness(data);
+        var metrics = _context.EvaluateHarmfulness(data, responseColumnName: "Response");
         Assert.Equal(metrics.HarmfulScore.Count, metrics.Categories[0].Value.Count);
         Assert.Equal(0, metrics.Categories[1].Value.Count);
         Assert.True(metrics.HarmfulScore.Count > 0);
-        Assert.Equal(0, _context.EvaluateHarmfulness(data, threshold: 0.5).Categories[0].Value.Count);
-        Assert.Equal(metrics.HarmfulScore, _context.EvaluateHarmfulness(data, threshold: 0.5).HarmfulScore);
-        Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(data, threshold: 1));
+        Assert.Equal(0, _context.EvaluateHarmfulness(data, responseColumnName: "Response", threshold: 0.5).Categories[0].Value.Count);
+        Assert.Equal(metrics.HarmfulScore, _context.EvaluateHarmfulness(data, responseColumnName: "Response", threshold: 0.5).HarmfulScore);
+        Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(data, responseColumnName: "Response", threshold: 1));
     }
 
     [Fact]
     public void The_refusals_of_ones_model_can_be_told()
     {
         Example[] rows = [new() { Prompt = "p", Response = "Nix da." }, new() { Prompt = "p", Response = "Sorry." }, new() { Prompt = "p", Response = "Gladly." }, new() { Prompt = "p" }];
-        Assert.Equal(1, _context.EvaluateHarmfulness(Scored(rows)).Refusals.Count);
+        Assert.Equal(1, _context.EvaluateHarmfulness(Scored(rows), responseColumnName: "Response").Refusals.Count);
         var own = new RefusalMatcher(additional: ["Nix"]);
-        Assert.Equal(2, _context.EvaluateHarmfulness(Scored(rows), refusals: own).Refusals.Count);
-        var over = _context.EvaluateOverRefusal(Pipelines.Rows(_context, rows), refusals: own);
+        Assert.Equal(2, _context.EvaluateHarmfulness(Scored(rows), responseColumnName: "Response", refusals: own).Refusals.Count);
+        var over = _context.EvaluateOverRefusal(Pipelines.Rows(_context, rows), "Response", refusals: own);
         Assert.Equal((2L, 4L, 1), (over.Rate.Count, over.Rate.Total, over.Empty));
     }
 
@@ -61,7 +61,7 @@ public sealed class EvaluationTests
         static Example Row(int i, bool harmful) => new() { Prompt = $"prompt {i}", Response = harmful ? "break it" : "I see." };
         var first = Scored(Enumerable.Range(0, 40).Select(i => Row(i, harmful: i < 10 || i >= 30)));
         var second = Scored(Enumerable.Range(0, 40).Select(i => Row(i, harmful: i is >= 10 and < 12 || i >= 30)));
-        var comparison = _context.CompareHarmfulness(first, second);
+        var comparison = _context.CompareHarmfulness(first, second, responseColumnName: "Response");
         Assert.Equal(new PairedComparison(10, 10, 2, 18), comparison);
         Assert.Equal(-20, comparison.Difference, 1e-9);
         Assert.InRange(comparison.Difference, comparison.LowerDifference, comparison.UpperDifference);
@@ -74,7 +74,7 @@ public sealed class EvaluationTests
         var rows = Judged.Rows;
         string Refused(IDataView second, IDataView? first = null)
         {
-            var error = Assert.Throws<ArgumentException>(() => _context.CompareHarmfulness(first ?? Scored(rows), second));
+            var error = Assert.Throws<ArgumentException>(() => _context.CompareHarmfulness(first ?? Scored(rows), second, responseColumnName: "Response"));
             Assert.Equal("second", error.ParamName);
             return error.Message;
         }
@@ -87,7 +87,7 @@ public sealed class EvaluationTests
         IDataView By(RefusalMatchOptions judge)
         {
             var data = Pipelines.Rows(_context, rows);
-            return _context.Transforms.ScoreHarmfulness(judge).Fit(data).Transform(data);
+            return _context.Transforms.ScoreHarmfulness(judge, responseColumnName: "Response").Fit(data).Transform(data);
         }
         Assert.Contains("judged by refusal-match (asft-1), and the second by refusal-match (advbench)", Refused(By(new RefusalMatchOptions { Phrases = [.. RefusalPhrases.AdvBench] }), By(new RefusalMatchOptions())));
     }
@@ -96,25 +96,55 @@ public sealed class EvaluationTests
     public void Metrics_tell_who_judged_and_what_counted_as_a_refusal()
     {
         var data = Pipelines.Rows(_context, Judged.Rows);
-        var metrics = _context.EvaluateHarmfulness(_context.Transforms.ScoreHarmfulness(new RefusalMatchOptions()).Fit(data).Transform(data), refusals: new RefusalMatcher(RefusalPhrases.AdvBench));
+        var metrics = _context.EvaluateHarmfulness(_context.Transforms.ScoreHarmfulness(new RefusalMatchOptions(), responseColumnName: "Response").Fit(data).Transform(data), responseColumnName: "Response", refusals: new RefusalMatcher(RefusalPhrases.AdvBench));
         Assert.Equal(("refusal-match (asft-1)", "advbench"), (metrics.Judge, metrics.RefusalRules));
-        Assert.Equal("asft-1", _context.EvaluateOverRefusal(data).RefusalRules);
+        Assert.Equal("asft-1", _context.EvaluateOverRefusal(data, "Response").RefusalRules);
     }
 
     [Fact]
     public void Wrong_columns_are_refused_as_ML_NET_does()
     {
         var scored = Scored(Judged.Rows);
-        Assert.Contains("Could not find harmful column 'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(scored, isHarmfulColumnName: "Absent")).Message);
-        Assert.Contains("Schema mismatch for judged column 'HarmfulScore': expected Boolean", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(scored, isJudgedColumnName: "HarmfulScore")).Message);
-        Assert.Contains("category score column 'Prompt'", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(scored, categoryScoresColumnName: "Prompt")).Message);
+        Assert.Contains("Could not find harmful column 'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(scored, responseColumnName: "Response", isHarmfulColumnName: "Absent")).Message);
+        Assert.Contains("Schema mismatch for judged column 'HarmfulScore': expected Boolean", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(scored, responseColumnName: "Response", isJudgedColumnName: "HarmfulScore")).Message);
+        Assert.Contains("category score column 'Prompt'", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateHarmfulness(scored, responseColumnName: "Response", categoryScoresColumnName: "Prompt")).Message);
         Assert.Contains("'GeneratedText'", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateTaskAccuracy(scored)).Message);
         Assert.Contains("response column 'Answer'", Assert.Throws<ArgumentOutOfRangeException>(() => _context.EvaluateOverRefusal(scored, "Answer")).Message);
-        Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(Scored([])));
+        Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(Scored([]), responseColumnName: "Response"));
         var swapped = _context.Data.LoadFromEnumerable([new Row { IsHarmful = true, CategoryScores = [0.5f] }]);
-        Assert.Contains("harmful without a verdict", Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(swapped)).Message);
+        Assert.Contains("harmful without a verdict", Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(swapped, responseColumnName: "Response")).Message);
         var broken = _context.Data.LoadFromEnumerable([new Row { IsJudged = true, CategoryScores = [float.NaN] }]);
-        Assert.Contains("no probability", Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(broken)).Message);
+        Assert.Contains("no probability", Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(broken, responseColumnName: "Response")).Message);
+    }
+
+    [Fact]
+    public void What_a_model_wrote_is_read_by_default_and_no_answer_at_all_is_an_error()
+    {
+        var rows = _context.Data.LoadFromEnumerable([new { Prompt = "p", GeneratedText = "take it", Response = "" }, new { Prompt = "q", GeneratedText = "", Response = "" }]);
+        var scored = _context.Transforms.ScoreHarmfulness(new CustomJudgeOptions { Judge = RuleJudge.ByWords() }).Fit(rows).Transform(rows);
+        Assert.Equal((1L, 1), (_context.EvaluateHarmfulness(scored).HarmfulScore.Count, _context.EvaluateOverRefusal(scored).Empty));
+        foreach (var error in new[]
+        {
+            Assert.Throws<InvalidDataException>(() => _context.EvaluateHarmfulness(scored, responseColumnName: "Response")),
+            Assert.Throws<InvalidDataException>(() => _context.EvaluateOverRefusal(rows, "Response")),
+            Assert.Throws<InvalidDataException>(() => _context.EvaluateTaskAccuracy(rows)),
+            Assert.Throws<InvalidDataException>(() => _context.EvaluateTaskAccuracy(rows, answerColumnName: "Response", referenceColumnName: "GeneratedText")),
+            Assert.Throws<InvalidDataException>(() => _context.CompareHarmfulness(scored, Scored([new() { Prompt = "p" }, new() { Prompt = "q" }]), responseColumnName: "Response")),
+        })
+            Assert.Matches("The column 'Response' holds no answer at all: all 2 rows are empty.+ColumnName", error.Message);
+        var blank = _context.Transforms.ScoreHarmfulness(new RefusalMatchOptions(), responseColumnName: "Response").Fit(rows).Transform(rows);
+        Assert.Contains("The column 'Response' holds no answer at all", Assert.Throws<InvalidDataException>(() => blank.GetColumn<float>("HarmfulScore").ToArray()).Message);
+        Assert.Equal(["p", "q"], blank.GetColumn<string>("Prompt"));
+    }
+
+    [Fact]
+    public void A_column_held_against_itself_is_refused()
+    {
+        var scored = Scored(Judged.Rows);
+        Assert.Contains("against itself", Assert.Throws<ArgumentException>(() => _context.EvaluateTaskAccuracy(scored, answerColumnName: "Response")).Message);
+        Assert.Contains("against itself", Assert.Throws<ArgumentException>(() => _context.EvaluateHarmfulness(scored, responseColumnName: "Prompt")).Message);
+        Assert.Contains("against itself", Assert.Throws<ArgumentException>(() => _context.Transforms.ScoreHarmfulness(new RefusalMatchOptions(), "GeneratedText")).Message);
+        Assert.Contains("with itself", Assert.Throws<ArgumentException>(() => _context.CompareHarmfulness(scored, scored, responseColumnName: "Response")).Message);
     }
 
     private sealed class Row

@@ -18,7 +18,7 @@ public sealed class ChatScoringTests
             return VerdictChat.Verdict(id, false);
         });
         var options = new ChatModelOptions { Client = client, Categories = ["break", "take"], MaxAttempts = 2, RequestTimeout = TimeSpan.FromMilliseconds(200), InitialBackoff = TimeSpan.Zero };
-        using var transformer = _context.Transforms.ScoreHarmfulness(options).Fit(Pipelines.Rows(_context));
+        using var transformer = _context.Transforms.ScoreHarmfulness(options, responseColumnName: "Response").Fit(Pipelines.Rows(_context));
         var scored = Judged.Score(_context, transformer);
         Assert.Equal([false, false, false, false, true], scored.Select(row => row.IsJudged));
         Assert.All(scored, row => Assert.False(row.IsHarmful));
@@ -27,7 +27,7 @@ public sealed class ChatScoringTests
         Assert.Contains("could not be used", scored[2].UnparsableReason);
         Assert.Contains("empty", scored[3].UnparsableReason);
         Assert.Equal((7, 3), (transformer.ChatUsage!.Value.Requests, transformer.ChatUsage.Value.Retries));
-        var metrics = _context.EvaluateHarmfulness(transformer.Transform(Pipelines.Rows(_context, Judged.Rows)));
+        var metrics = _context.EvaluateHarmfulness(transformer.Transform(Pipelines.Rows(_context, Judged.Rows)), responseColumnName: "Response");
         Assert.Equal((5, 1, 3, 1), (metrics.Total, (int)metrics.HarmfulScore.Total, metrics.Unparsable, metrics.Empty));
     }
 }

@@ -17,11 +17,11 @@ public sealed class ClassifierJudgeTests
 
     private Scored[] Score(ClassifierOptions options)
     {
-        using var transformer = _context.Transforms.ScoreHarmfulness(options).Fit(Pipelines.Rows(_context));
+        using var transformer = _context.Transforms.ScoreHarmfulness(options, responseColumnName: "Response").Fit(Pipelines.Rows(_context));
         return Judged.Score(_context, transformer, Rows);
     }
 
-    private ArgumentException Refused(ClassifierOptions options) => Assert.ThrowsAny<ArgumentException>(() => _context.Transforms.ScoreHarmfulness(options));
+    private ArgumentException Refused(ClassifierOptions options) => Assert.ThrowsAny<ArgumentException>(() => _context.Transforms.ScoreHarmfulness(options, responseColumnName: "Response"));
 
     [Fact]
     public void A_binary_classifiers_probability_is_the_score()
@@ -55,7 +55,7 @@ public sealed class ClassifierJudgeTests
     public void The_harmful_classes_are_the_categories(bool mapBack)
     {
         var options = Classifiers.Multiclass(_context, mapBack);
-        using var transformer = _context.Transforms.ScoreHarmfulness(options).Fit(Pipelines.Rows(_context));
+        using var transformer = _context.Transforms.ScoreHarmfulness(options, responseColumnName: "Response").Fit(Pipelines.Rows(_context));
         Assert.Equal(["break", "steal"], transformer.Categories);
         var scored = Judged.Score(_context, transformer, Rows);
         Assert.Equal([false, true, true], scored.Select(row => row.IsHarmful));

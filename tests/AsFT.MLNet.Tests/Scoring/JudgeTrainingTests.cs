@@ -69,7 +69,7 @@ public sealed class JudgeTrainingTests : IDisposable
         Assert.Equal(Path.GetFullPath(_folder.File("judge")), trained.ModelPath);
         var config = ModelConfig.Load(_folder.File("judge"));
         Assert.Equal(("LlamaForSequenceClassification", "multi_label_classification"), (config.Architecture, config.ProblemType));
-        using var loaded = _context.Transforms.ScoreHarmfulness(new ModerationModelOptions { ModelPath = _folder.File("judge"), Device = "cpu", MaxLength = 128 }).Fit(Data);
+        using var loaded = _context.Transforms.ScoreHarmfulness(new ModerationModelOptions { ModelPath = _folder.File("judge"), Device = "cpu", MaxLength = 128 }, responseColumnName: "Response").Fit(Data);
         Assert.Equal(Judged.Score(_context, trained).Select(Judged.Text), Judged.Score(_context, loaded).Select(Judged.Text));
 
         _context.Model.Save(trained, Data.Schema, _folder.File("model.zip"));

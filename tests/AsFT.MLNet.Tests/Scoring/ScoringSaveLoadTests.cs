@@ -19,7 +19,7 @@ public sealed class ScoringSaveLoadTests : IDisposable
         return _folder.File(name);
     }
 
-    private HarmfulnessScoringTransformer Fit(HarmfulnessJudgeOptions judge) => _context.Transforms.ScoreHarmfulness(judge).Fit(Pipelines.Rows(_context, Judged.Rows));
+    private HarmfulnessScoringTransformer Fit(HarmfulnessJudgeOptions judge) => _context.Transforms.ScoreHarmfulness(judge, responseColumnName: "Response").Fit(Pipelines.Rows(_context, Judged.Rows));
 
     private string[] Texts(ITransformer transformer) => [.. Judged.Score(_context, transformer).Select(Judged.Text)];
 

@@ -14,7 +14,7 @@ public sealed class ScoringTransformerTests : IDisposable
 
     private HarmfulnessScoringTransformer Fit(HarmfulnessJudgeOptions judge, Action<ScoreHarmfulnessOptions>? change = null)
     {
-        var options = new ScoreHarmfulnessOptions { Judge = judge };
+        var options = new ScoreHarmfulnessOptions { Judge = judge, ResponseColumnName = "Response" };
         change?.Invoke(options);
         return _context.Transforms.ScoreHarmfulness(options).Fit(Pipelines.Rows(_context, Judged.Rows));
     }
@@ -93,7 +93,7 @@ public sealed class ScoringTransformerTests : IDisposable
         using var transformer = Fit(new CustomJudgeOptions { Judge = RuleJudge.ByWords() });
         var rows = Pipelines.Rows(_context, Judged.Rows);
         var mapper = transformer.GetRowToRowMapper(rows.Schema);
-        Assert.Equal(["Prompt", "Response"], mapper.GetDependencies([mapper.OutputSchema["IsHarmful"]]).Select(column => column.Name));
+        Assert.Equal(["Prompt", "Response", "Context"], mapper.GetDependencies([mapper.OutputSchema["IsHarmful"]]).Select(column => column.Name));
         Assert.Equal(["Context"], mapper.GetDependencies([mapper.OutputSchema["Context"]]).Select(column => column.Name));
         Assert.Empty(mapper.GetDependencies([]));
         Assert.Same(mapper.OutputSchema, transformer.Transform(rows).Schema);
@@ -118,7 +118,7 @@ public sealed class ScoringTransformerTests : IDisposable
         using var model = pipeline.Fit(rows);
         var output = model.Transform(rows);
         var scores = output.GetColumn<float>("Final").ToArray();
-        using var direct = _context.Transforms.ScoreHarmfulness(new ModerationModelOptions { ModelPath = judge, Device = "cpu" }).Fit(rows);
+        using var direct = _context.Transforms.ScoreHarmfulness(new ModerationModelOptions { ModelPath = judge, Device = "cpu" }, responseColumnName: "Response").Fit(rows);
         var answers = Pipelines.Examples.Zip(output.GetColumn<string>("GeneratedText"), (example, answer) => new Example { Prompt = example.Prompt, Response = answer });
         var expected = Judged.Score(_context, direct, answers).Select(row => row.HarmfulScore);
         Assert.All(expected.Zip(scores), pair => Assert.Equal(pair.First, pair.Second, 1e-5));

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AsFT.Torch.Comparison;
 using AsFT.Torch.Safety.Metrics;
+using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Tests.Comparison;
 
@@ -23,11 +24,29 @@ public sealed class TaskDataTests : IDisposable
         rows.Insert(7, ("Who is it?", null));
         Write("long.json", rows);
         var after = Read(config, Task() with { Train = File("long.json") });
-        Assert.Contains("2 of 14 rows of 'long.json'", after.Note!, StringComparison.Ordinal);
+        Assert.Contains("'long.json': 12 of 14 rows used; 1 left out for their length (the first is row 4); 1 left out without an answer (the first is row 8)", after.Note!, StringComparison.Ordinal);
         Assert.Equal(before.Train(0.25, 3), after.Train(0.25, 3));
+
+        Assert.Contains("Row 4 of", Assert.Throws<InvalidDataException>(() => Read(config with { StrictRows = true }, Task() with { Train = File("long.json") })).Message);
 
         Write("long.json", [rows[3]]);
         Assert.Contains("long.json", Assert.Throws<InvalidDataException>(() => Read(config, Task() with { Train = File("long.json") })).Message);
+    }
+
+    [Fact]
+    public void Rows_that_are_cut_are_told_dropped_or_refused()
+    {
+        var config = Config(MethodKind.Lora) with { MaxLength = 40 };
+        var rows = Rows(12, i => ($"Who is number {i}?", "Tom is.")).Append(("Who is it?", string.Concat(Enumerable.Repeat("Tom is. ", 30))));
+        Write("cut.json", rows!);
+        var before = Read(config, Task());
+        var task = Task() with { Train = File("cut.json") };
+        Assert.Contains("13 of 13 rows used; 1 cut", Read(config, task).Note!, StringComparison.Ordinal);
+        var dropped = Read(config with { Overlong = OverlongRows.Drop }, task);
+        Assert.Contains("12 of 13 rows used", dropped.Note!, StringComparison.Ordinal);
+        Assert.Equal(before.Train(0.25, 3), dropped.Train(0.25, 3));
+        Assert.NotEqual(Read(config, task).Fingerprint, dropped.Fingerprint);
+        Assert.Contains("Row 13 of", Assert.Throws<InvalidDataException>(() => Read(config with { Overlong = OverlongRows.Refuse }, task)).Message);
     }
 
     [Fact]

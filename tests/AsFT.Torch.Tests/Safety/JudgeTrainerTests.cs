@@ -64,6 +64,22 @@ public sealed class JudgeTrainerTests : IDisposable
     }
 
     [Fact]
+    public void Rows_that_a_judge_learns_in_part_or_not_at_all_are_counted_or_refused()
+    {
+        var harmless = new Dictionary<string, bool> { ["break"] = false, ["take"] = true };
+        var long30 = string.Concat(Enumerable.Repeat("Tom can take it. ", 30));
+        JudgeExample[] rows = [.. Examples()[..4], new("What?", " ", harmless), new("What?", long30, harmless), new(long30, "Yes.", harmless)];
+        JudgeTrainingOptions Short(OverlongRows overlong = default, bool strict = false) => Options(epochs: 1) with { MaxLength = 96, Overlong = overlong, StrictRows = strict };
+        JudgeTrainingResult Train(JudgeTrainingOptions options) => JudgeTrainer.Train(Decoder, rows, Output, options, placement: Cpu);
+        var result = Train(Short());
+        Assert.Equal(new RowCounts { Read = 7, Used = 5, Truncated = 1, FirstTruncated = 6, Overlong = 1, FirstOverlong = 7, Empty = 1, FirstEmpty = 5 }, result.Rows);
+        Assert.Equal(2, result.Skipped);
+        Assert.Equal(4, Train(Short(OverlongRows.Drop)).Rows!.Used);
+        Assert.Contains("Row 6 of", Assert.Throws<InvalidDataException>(() => Train(Short(OverlongRows.Refuse))).Message);
+        Assert.Contains("Row 5 of", Assert.Throws<InvalidDataException>(() => Train(Short(strict: true))).Message);
+    }
+
+    [Fact]
     public async Task A_trained_judge_is_right_about_answers_it_has_not_seen()
     {
         var examples = Examples();

@@ -16,9 +16,36 @@ public class ChatTemplateTests
     [Theory]
     [InlineData("llama2", "<s> [INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nAdd them.\n\n2 and 3 [/INST] It is 5. </s>")]
     [InlineData("alpaca", "<s> Be brief.\n\n### Instruction:\nAdd them.\n\n### Input:\n2 and 3\n\n### Response:It is 5.</s>")]
-    [InlineData("plain", "<s> Be brief.\nAdd them.\n2 and 3 It is 5.</s>")]
+    [InlineData("plain", "<s> Be brief.\nAdd them.\n\n2 and 3 It is 5.</s>")]
     public void The_whole_text_is_the_published_one(string name, string text) =>
         Assert.Equal(text, Spelled(ChatTemplate.FromName(name).Tokenize(Llama2, Full).Ids));
+
+    [Theory, MemberData(nameof(Names))]
+    public void A_context_follows_the_prompt_after_an_empty_line(string name)
+    {
+        var tokenizer = For(name);
+        var heading = name == "alpaca" ? "### Input:\n" : "";
+        Assert.Contains($"Add them.\n\n{heading}2 and 3", tokenizer.Decode(ChatTemplate.FromName(name).TokenizePrompt(tokenizer, Full)), StringComparison.Ordinal);
+        Assert.DoesNotContain("Add them.\n\n" + heading + " ", tokenizer.Decode(ChatTemplate.FromName(name).TokenizePrompt(tokenizer, Full with { Context = " " })), StringComparison.Ordinal);
+        Assert.Equal("Add them.\n\n2 and 3", Full.UserText);
+        Assert.Equal("Add them.", (Full with { Context = " " }).UserText);
+    }
+
+    [Fact]
+    public void The_plain_template_of_version_0_1_is_found_by_its_name_and_not_listed()
+    {
+        Assert.Equal("<s> Add them.\n2 and 3 It is 5.</s>", Spelled(ChatTemplate.FromName("plain-0.1").Tokenize(Llama2, Full with { System = null }).Ids));
+        Assert.DoesNotContain("plain-0.1", ChatTemplate.Names);
+    }
+
+    [Fact]
+    public void A_prompt_that_was_cut_says_so()
+    {
+        ChatTemplate.Plain.TokenizePrompt(Llama2, new("Add them."), 100, out var isCut);
+        Assert.False(isCut);
+        Assert.Equal(5, ChatTemplate.Plain.TokenizePrompt(Llama2, new("Add them, all of them, as they come."), 5, out isCut).Length);
+        Assert.True(isCut);
+    }
 
     [Fact]
     public void Alpaca_without_a_system_message_is_Stanfords()

@@ -20,7 +20,7 @@ public sealed class PenaltyControllerTests : IDisposable
     [Fact]
     public void Lambda_falls_to_a_third_while_refusals_are_safe()
     {
-        var result = SmallRun.Train(Steered with { RefusalTolerance = 1e6 }).Result;
+        var result = SmallRun.Train(Steered with { RefusalTolerance = 100 }).Result;
         Assert.Equal(0.5 / 3, result.PenaltyWeight, 1e-6);
         Assert.Equal(result.History.OrderByDescending(report => report.PenaltyWeight), result.History);
     }

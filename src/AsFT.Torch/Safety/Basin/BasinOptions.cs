@@ -1,3 +1,5 @@
+using AsFT.Torch.Runtime;
+
 namespace AsFT.Torch.Safety.Basin;
 
 /// <summary>Where the tensors lie that a scan needs beside the model.</summary>
@@ -19,7 +21,7 @@ public enum BasinStorage
 /// <summary>Which weights a scan moves, along which directions and how far.</summary>
 public sealed record BasinOptions
 {
-    /// <summary>First coordinate of every axis, in multiples of the direction's length: −1 along D is the base model, 0 the aligned one.</summary>
+    /// <summary>First coordinate of every axis, in multiples of the direction's length: −1 along D is the base model, 0 the aligned one. From −1000 to 1000.</summary>
     public double From { get; init; } = -1.25;
 
     /// <summary>Last coordinate of every axis.</summary>
@@ -50,8 +52,9 @@ public sealed record BasinOptions
     /// <exception cref="ArgumentException">An option is out of its range; names it.</exception>
     public void Validate()
     {
-        Require(double.IsFinite(From), nameof(From), From, "a finite number");
-        Require(double.IsFinite(To) && To > From, nameof(To), To, $"a finite number above From ({From})");
+        OptionRange.BasinCoordinate.Check(From, nameof(From));
+        OptionRange.BasinCoordinate.Check(To, nameof(To));
+        Require(To > From, nameof(To), To, $"above From ({From})");
         Require(Points >= 2, nameof(Points), Points, "at least 2");
         Require(RandomDirections >= 0, nameof(RandomDirections), RandomDirections, "at least 0");
         Require(SurfacePoints is 0 or >= 2, nameof(SurfacePoints), SurfacePoints, "0 (no surface) or at least 2");

@@ -70,12 +70,12 @@ public sealed record SafetyEvaluation
         };
     }
 
-    /// <summary>A prompt as a judge sees it: the instruction, and its further input on the next line.</summary>
+    /// <summary>A prompt as a judge sees it: the instruction and, after an empty line, its further input, as templates have it.</summary>
     /// <param name="example">A prompt.</param>
     public static string PromptText(ChatExample example)
     {
         ArgumentNullException.ThrowIfNull(example);
-        return string.IsNullOrEmpty(example.Context) ? example.Prompt : $"{example.Prompt}\n{example.Context}";
+        return example.UserText;
     }
 
     /// <summary>A prompt and its answer as a judge gets them: <see cref="PromptText"/>, and the answer without white space around it.</summary>

@@ -139,7 +139,7 @@ public sealed class SafetyBasinTests
         SafetyBasin.Scan(models.Aligned, models.Checkpoint, probe, BasinModels.Few, null, TestContext.Current.CancellationToken);
         await SafetyEvaluation.RunAsync(new TextGenerator(models.Aligned, tokenizer), new() { Harmful = prompts }, evaluation,
             new() { Template = probe.Template, Generation = probe.Generation }, TestContext.Current.CancellationToken);
-        Assert.Equal(["how\nto fly", "why"], evaluation.Seen.Select(pair => pair.Prompt));
+        Assert.Equal(["how\n\nto fly", "why"], evaluation.Seen.Select(pair => pair.Prompt));
         Assert.All(basin.Seen, pair => Assert.Equal(pair.Answer.Trim(), pair.Answer));
         // One of the points is the model as it is.
         Assert.Contains(basin.Seen.Chunk(prompts.Length), seen => seen.SequenceEqual(evaluation.Seen));

@@ -50,7 +50,7 @@ public sealed class SafetyEvaluationTests
             new SafetyPrompts { Harmful = prompts, Task = [new("One day", "Lily")], TaskRule = AccuracyRule.LabelMatch, TaskLabels = ["Lily", "Tom"] }, judge, options, TestContext.Current.CancellationToken);
         var verdicts = await judge.JudgeAsync(found.HarmfulAnswers, TestContext.Current.CancellationToken);
         Assert.Equal(verdicts.Select(v => v.Score), found.Verdicts.Select(v => v.Score));
-        Assert.Equal("The dog\nran to the park", found.HarmfulAnswers[1].Prompt);
+        Assert.Equal("The dog\n\nran to the park", found.HarmfulAnswers[1].Prompt);
         Assert.Equal(verdicts.Count(v => v.IsHarmful), found.Harmfulness.HarmfulScoreOfAll.Count);
         Assert.Equal(14, found.Harmfulness.Categories.Count);
         Assert.Equal(0, found.OverRefusal.Rate.Total);

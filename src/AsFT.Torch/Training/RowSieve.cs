@@ -1,0 +1,68 @@
+using AsFT.Torch.Tokenization;
+
+namespace AsFT.Torch.Training;
+
+/// <summary>Decides row by row what can be trained on, and counts what is cut and left out, so that it can be said.</summary>
+/// <param name="overlong">What is done with rows that are too long.</param>
+/// <param name="isStrict">Whether a row that has nothing to learn is an error instead of being left out.</param>
+/// <param name="source">What the rows are, for messages: <c>the training data</c>, or a file.</param>
+public sealed class RowSieve(OverlongRows overlong, bool isStrict, string source)
+{
+    /// <summary>What became of the rows so far.</summary>
+    public RowCounts Counts { get; private set; } = new();
+
+    /// <summary>The tokens of a row; null where it is left out.</summary>
+    /// <param name="row">The row, with an answer or without.</param>
+    /// <param name="tokenize">Makes tokens, cut at the greatest length.</param>
+    /// <exception cref="InvalidDataException">The row has nothing to learn, or is too long, and the options refuse that; names it.</exception>
+    public TokenizedExample? Take(ChatExample row, Func<ChatExample, TokenizedExample> tokenize)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        ArgumentNullException.ThrowIfNull(tokenize);
+        if (IsEmpty(row.Response)) return null;
+        var example = tokenize(row);
+        return IsTaken(example.Truncated, TrainingBatch.SupervisedCount(example) > 0, example.Ids.Length) ? example : null;
+    }
+
+    /// <summary>Whether an answer is empty; such a row is counted, and refused where that is asked for.</summary>
+    /// <param name="answer">The answer, or null.</param>
+    /// <exception cref="InvalidDataException">It is empty, and the sieve is strict.</exception>
+    internal bool IsEmpty(string? answer)
+    {
+        if (!string.IsNullOrWhiteSpace(answer)) return false;
+        var row = Counts.Read + 1;
+        if (isStrict) throw Nothing(row, "its answer is empty");
+        Counts = Counts with { Read = row, Empty = Counts.Empty + 1, FirstEmpty = Counts.FirstEmpty ?? row };
+        return true;
+    }
+
+    /// <summary>Whether a row is trained on.</summary>
+    /// <param name="isCut">Whether tokens were cut off.</param>
+    /// <param name="hasAnswer">Whether anything of the answer is left.</param>
+    /// <param name="length">Tokens it has now.</param>
+    /// <exception cref="InvalidDataException">It is refused.</exception>
+    internal bool IsTaken(bool isCut, bool hasAnswer, int length)
+    {
+        var row = Counts.Read + 1;
+        if (isCut && overlong == OverlongRows.Refuse)
+            throw new InvalidDataException($"Row {row} of {source} has more than {length} tokens, the most there may be. Raise the maximum length, shorten the row, or let overlong rows be cut or dropped.");
+        if (!hasAnswer && isStrict) throw Nothing(row, $"its prompt alone fills {length} tokens, the most there may be, and the answer was cut off; raise the maximum length");
+        if (!hasAnswer || isCut && overlong == OverlongRows.Drop)
+        {
+            Counts = Counts with { Read = row, Overlong = Counts.Overlong + 1, FirstOverlong = Counts.FirstOverlong ?? row };
+            return false;
+        }
+        Counts = Counts with { Read = row, Used = Counts.Used + 1, Truncated = Counts.Truncated + (isCut ? 1 : 0), FirstTruncated = isCut ? Counts.FirstTruncated ?? row : Counts.FirstTruncated };
+        return true;
+    }
+
+    /// <summary>Makes sure that something is left to train on.</summary>
+    /// <exception cref="InvalidDataException">There are no rows, or none can be used; tells why.</exception>
+    public void RequireAny()
+    {
+        if (Counts.Read == 0) throw new InvalidDataException($"There are no rows in {source}.");
+        if (Counts.Used == 0) throw new InvalidDataException($"No row of {source} can be trained on: {Counts}.");
+    }
+
+    private InvalidDataException Nothing(int row, string why) => new($"Row {row} of {source} has nothing to learn: {why}. Mend it, or leave the row out.");
+}
