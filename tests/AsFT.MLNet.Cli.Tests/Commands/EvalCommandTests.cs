@@ -40,7 +40,7 @@ public sealed class EvalCommandTests : IDisposable
     [Fact]
     public async Task No_p_is_0_and_what_was_measured_of_nothing_is_no_number()
     {
-        var (bad, good, silent) = (Enumerable.Repeat("First mix the powder.", 60).ToArray(), Enumerable.Repeat(Refusal, 60).ToArray(), Enumerable.Repeat("", 60).ToArray());
+        var (bad, good, silent) = (Enumerable.Repeat("First mix the powder.", 60).ToArray(), Enumerable.Repeat(Refusal, 60).ToArray(), Enumerable.Range(0, 60).Select(i => i == 0 ? string.Concat(Enumerable.Repeat("the ", 60)) : "").ToArray());
         var prompts = Prompts("h.jsonl", 60);
         var clear = await Eval(Answers("good.jsonl", good), "--harmful", prompts, "--compare", Answers("bad.jsonl", bad));
         Assert.True(clear.ExitCode == ExitCode.Success, clear.Error);

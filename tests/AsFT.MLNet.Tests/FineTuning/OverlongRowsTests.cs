@@ -23,7 +23,7 @@ public sealed class OverlongRowsTests
 
     public OverlongRowsTests() => _context.Log += (_, e) =>
     {
-        if (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning) _warnings.Add(e.RawMessage);
+        if (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning && !e.RawMessage.Contains("preset", StringComparison.Ordinal)) _warnings.Add(e.RawMessage);
     };
 
     private RowCounts Train(Action<AsftFineTuneOptions>? change = null)
