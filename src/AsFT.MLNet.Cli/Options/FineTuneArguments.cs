@@ -18,7 +18,7 @@ internal sealed class FineTuneArguments
         Enum.GetValues<LearningRateSchedule>().ToDictionary(value => Failure.KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
 
     private static readonly Dictionary<string, OverlongRows> Overlongs =
-        Enum.GetValues<OverlongRows>().ToDictionary(value => KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
+        Enum.GetValues<OverlongRows>().ToDictionary(value => Failure.KebabCase(value.ToString()), StringComparer.OrdinalIgnoreCase);
 
     private readonly Option<string?> _preset = new Option<string?>("--preset") { Description = "Named options to start from, which every option given beside it overrides: guard holds what alignment wrote to and finds lambda from --refusals; paper has all published values" }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. AsftFineTuneOptions.Presets]);
@@ -116,7 +116,7 @@ internal sealed class FineTuneArguments
         Add("--weight-decay", "AdamW's weight decay", (o, v) => o.WeightDecay = v, Defaults.WeightDecay);
         Add<double?>("--max-gradient-norm", "Largest gradient norm; left out: not clipped", (o, v) => o.MaxGradientNorm = v);
         Add<int?>("--max-length", "Tokens per example at most; left out: the model's positions", (o, v) => o.MaxSequenceLength = v);
-        AddChoice("--overlong", "What is done with longer examples: truncate (their ending is not learnt), drop or refuse", [.. Overlongs.Keys], KebabCase(Defaults.Overlong.ToString()), (o, v) => o.Overlong = Overlongs[v]);
+        AddChoice("--overlong", "What is done with longer examples: truncate (their ending is not learnt), drop or refuse", [.. Overlongs.Keys], Failure.KebabCase(Defaults.Overlong.ToString()), (o, v) => o.Overlong = Overlongs[v]);
         Add("--strict-rows", "An example without an answer, or whose prompt alone fills the length, is an error instead of being left out", (o, v) => o.StrictRows = v, Defaults.StrictRows);
         Add("--validation-fraction", "Share of the examples kept for validation, in [0, 1)", (o, v) => o.ValidationFraction = v, Defaults.ValidationFraction);
         Add<int?>("--early-stopping-patience", "Epochs without a better validation loss before the run stops; left out: never", (o, v) => o.EarlyStoppingPatience = v);
