@@ -18,17 +18,17 @@ public sealed class RowsTests(FineTuned tuned)
             {"instruction":"What does the dog do?","output":""}
             {"instruction":"What does the bird do?","output":"{{Long}}"}
             """);
-        string[] arguments = ["finetune", "--aligned", Tool.AlignedModel, "--data", data, "--template", "plain", "--lambda", "0", "--max-steps", "1", "--max-length", "64", "--out", folder.File("out")];
-        var result = await Tool.Run([.. arguments, "--json"]);
+        string[] arguments = ["finetune", "--aligned", Tool.AlignedModel, "--data", data, "--template", "plain", "--lambda", "0", "--max-steps", "1", "--max-length", "64"];
+        var result = await Tool.Run([.. arguments, "--out", folder.File("out"), "--json"]);
         Assert.True(result.ExitCode == ExitCode.Success, result.Error);
         Assert.Contains("warning: Of the training data: 2 of 3 rows used; 1 cut at the maximum length, without their ending (the first is row 3); 1 left out without an answer (the first is row 2).", result.Error);
         var rows = result.Json.GetProperty("result").GetProperty("rows");
         Assert.Equal((3, 2, 1, 1), (rows.GetProperty("read").GetInt32(), rows.GetProperty("used").GetInt32(), rows.GetProperty("truncated").GetInt32(), rows.GetProperty("empty").GetInt32()));
         Assert.Contains("\"firstTruncated\": 3", File.ReadAllText(folder.File("out/training.json")));
-        var refused = await Tool.Run([.. arguments, "--overlong", "refuse"]);
+        var refused = await Tool.Run([.. arguments, "--overlong", "refuse", "--out", folder.File("other")]);
         Assert.Equal(ExitCode.Failure, refused.ExitCode);
         Assert.Contains("Row 3 of the training data has more than 64 tokens", refused.Error);
-        Assert.Contains("Row 2 of the training data has nothing to learn", (await Tool.Run([.. arguments, "--strict-rows"])).Error);
+        Assert.Contains("Row 2 of the training data has nothing to learn", (await Tool.Run([.. arguments, "--strict-rows", "--out", folder.File("other")])).Error);
     }
 
     [Fact]
