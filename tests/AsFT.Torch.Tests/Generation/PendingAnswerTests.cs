@@ -13,7 +13,7 @@ public sealed class PendingAnswerTests
     public void An_answer_is_without_the_templates_white_space_around_it(string written, string text, string? stop)
     {
         var ids = Tokenizer.Encode(written);
-        var answer = new PendingAnswer([1], ids.Count, 0);
+        var answer = new PendingAnswer(0, [1], ids.Count, 0);
         foreach (var id in ids)
             if (!answer.IsFinished) answer.Add(id, new HashSet<int>(), stop is null ? [] : [stop], Tokenizer);
         Assert.Equal(text, answer.ToGeneration(Tokenizer).Text);
