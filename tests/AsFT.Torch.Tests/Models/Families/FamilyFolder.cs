@@ -32,6 +32,13 @@ internal sealed class FamilyFolder : IDisposable
             .Union(Reference is null ? [] : Directory.EnumerateDirectories(Reference).Select(folder => System.IO.Path.GetFileName(folder))).Order(StringComparer.Ordinal),
     ];
 
+    /// <summary>Every family that has a base model and training curves.</summary>
+    public static IReadOnlyList<string> TrainedNames() => [.. Names().Select(row => row.Data).Where(name =>
+    {
+        using var family = Open(name);
+        return Directory.Exists(family["base"]);
+    })];
+
     public static FamilyFolder Open(string name)
     {
         if (Reference is not null && Directory.Exists(System.IO.Path.Combine(Reference, name))) return new(System.IO.Path.Combine(Reference, name), null);

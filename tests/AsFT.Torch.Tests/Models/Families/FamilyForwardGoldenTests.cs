@@ -33,7 +33,6 @@ public sealed class FamilyForwardGoldenTests
     {
         using var family = FamilyFolder.Open(name);
         using var model = CausalLanguageModel.Load(family["aligned"], TinyLlama.Placement());
-        var generator = new TextGenerator(model, new LetterTokenizer(model.Config.VocabularySize));
         foreach (var (batchSize, stepsPerRead) in new[] { (1, 1), (family.Rows.Count, 1), (family.Rows.Count, 5) })
         {
             var ends = model.Config.EosTokenIds;
