@@ -21,17 +21,21 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="AnchoredShare">Share of the update inside the anchored subspace, in [0, 1].</param>
     /// <param name="Lambda">λ at the end; differs from the option where it is found during training.</param>
     /// <param name="RefusalLoss">Nats per token by which held-out refusals became less likely, or null where none were looked at.</param>
+    /// <param name="RefusalTolerance">Nats per token by which they were allowed to, or null.</param>
+    /// <param name="Refusals">Whether they were held.</param>
+    /// <param name="RefusalReport">The same in a sentence, with what to do where they were not; or null.</param>
     /// <param name="ValidationLoss">Mean cross-entropy on the validation examples, or null.</param>
     /// <param name="Seconds">Wall time of the training loop.</param>
     /// <param name="TokensPerSecond">Real tokens per second.</param>
     /// <param name="Rows">Training rows read, used, cut and left out.</param>
     /// <param name="ValidationRows">The same of validation rows, or null.</param>
     /// <param name="RefusalRows">The same of held-out refusals, or null.</param>
-    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? RefusalLoss, double? ValidationLoss, double Seconds, double TokensPerSecond,
+    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? RefusalLoss,
+        double? RefusalTolerance, RefusalOutcome Refusals, string? RefusalReport, double? ValidationLoss, double Seconds, double TokensPerSecond,
         RowCounts? Rows, RowCounts? ValidationRows, RowCounts? RefusalRows)
     {
         public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.PenaltyWeight,
-            double.IsNaN(result.RefusalLoss) ? null : result.RefusalLoss,
+            double.IsNaN(result.RefusalLoss) ? null : result.RefusalLoss, result.RefusalTolerance, result.Refusals, result.RefusalReport,
             result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9),
             result.Rows, result.ValidationRows, result.RefusalRows);
     }

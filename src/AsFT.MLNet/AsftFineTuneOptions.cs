@@ -95,7 +95,8 @@ public sealed partial class AsftFineTuneOptions
     /// Nats per token by which refusals that are not trained on may become less likely, positive; 0.003 is a good first choice.
     /// When set, λ is found during training, from <see cref="Lambda"/> as its start (positive; rather too high than too low, 10
     /// for <see cref="AlignmentProjection.Guard"/>), by looking at the refusals in <see cref="HeldOutRefusalsPath"/>. The training
-    /// result has the λ found as <see cref="TrainingResult.PenaltyWeight"/>. Null: λ is fixed.
+    /// result has the λ found as <see cref="TrainingResult.PenaltyWeight"/>, and in <see cref="TrainingResult.Refusals"/> whether the refusals
+    /// were held; where they were not, the log warns, too. Null: λ is fixed.
     /// </summary>
     public double? RefusalTolerance { get => _refusalTolerance; set => Choose(ref _refusalTolerance, value); }
 
@@ -205,7 +206,7 @@ public sealed partial class AsftFineTuneOptions
     /// </summary>
     public string? Device { get; set; }
 
-    /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
+    /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c> or <c>float64</c>; float16 is for answering alone.</summary>
     public string DType { get; set; } = "auto";
 
     /// <summary>Seed of everything random: adapter initialisation, dropout, order of rows, validation split and sampling. null: the MLContext's seed, or 42 without one.</summary>

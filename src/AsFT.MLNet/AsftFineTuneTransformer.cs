@@ -79,7 +79,7 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         _source.Adapter().Write(folder);
     }
 
-    /// <summary>Writes a whole model folder with the adapter added to the weights, through a copy of them in host memory; the transformer itself stays as it is.</summary>
+    /// <summary>Writes a whole model folder with the adapter added to the weights, tensor by tensor through host memory; the transformer itself stays as it is.</summary>
     /// <param name="folder">Created if missing; must not hold model weights.</param>
     /// <exception cref="ArgumentException">It is the model's own folder.</exception>
     /// <exception cref="IOException">It holds a model already.</exception>

@@ -37,7 +37,7 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
     /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
     public string? Device { get; set; }
 
-    /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
+    /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
     public string DType { get; set; } = "auto";
 
     /// <summary>Whether a saved <c>model.zip</c> carries the whole model folder instead of a reference to it.</summary>

@@ -103,7 +103,7 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
     public string? Device { get; set; }
 
-    /// <summary><c>auto</c> (bfloat16 on CUDA, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>
+    /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c> or <c>float64</c>; float16 is for answering alone.</summary>
     public string DType { get; set; } = "auto";
 
     /// <summary>
@@ -137,7 +137,7 @@ public sealed class TrainHarmfulnessJudgeOptions
         if (!TrainHeadOnly && (TargetModules.Length == 0 || TargetModules.Any(string.IsNullOrEmpty)))
             throw OptionsCheck.Wrong(nameof(TargetModules), "TargetModules is empty, or holds an empty text; name at least one linear layer, such as q_proj, or all-linear.");
         Training([]).Validate();
-        ComputePlacement.Resolve(Device ?? "auto", DType);
+        ComputePlacement.Resolve(Device ?? "auto", DType).RequireTrainable();
         if (Scoring?.Judge is not (null or ModerationModelOptions { ModelPath: null }))
             throw OptionsCheck.Wrong(nameof(Scoring), "The Judge in Scoring must be null, or a ModerationModelOptions without ModelPath: the trained judge is the one that scores.");
         ScoringOptions("").Validate();

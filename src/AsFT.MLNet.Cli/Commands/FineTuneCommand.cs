@@ -65,11 +65,19 @@ internal sealed class FineTuneCommand : ToolCommand
         var isMeasured = options.BaseModelPath is not null || options.DirectionPath is not null || options.Projection == AlignmentProjection.None;
         run.Say($"cross-entropy {result.CrossEntropy:0.000}, penalty {(isMeasured ? $"{result.Penalty:0.0000}" : "not measured")}, "
             + $"share of the update in the anchored subspace {(isMeasured && !double.IsNaN(result.AnchoredShare) ? $"{result.AnchoredShare:P0}" : "not measured")}"
-            + (options.RefusalTolerance is null ? "" : $", lambda found {result.Lambda:G4} (from {options.Lambda:G4}; refusals {result.RefusalLoss:+0.0000;-0.0000} nats per token, tolerance {options.RefusalTolerance})")
+            + (options.RefusalTolerance is null ? "" : $", lambda found {result.Lambda:G4} (from {options.Lambda:G4})")
             + (result.ValidationLoss is { } loss ? $", validation loss {loss:0.000}" : ""));
+        SayRefusals(run, "asft finetune", result);
         run.Say($"{modelFile}");
         run.Say($"{adapter}");
         run.SayJson(new { model = modelFile, adapter, training = folder.Path("training.json"), plannedBytes = plan?.Total, result });
         return ExitCode.Success;
+    }
+
+    /// <summary>Says whether the refusals that λ was found with were held; that they were not, on stderr, so that no output format hides it.</summary>
+    internal static void SayRefusals(ToolRun run, string command, TrainingRecord.Summary result)
+    {
+        if (result.Refusals == RefusalOutcome.NotHeld) run.Console.Error.WriteLine($"{command}: {result.RefusalReport}");
+        else if (result.RefusalReport is { } report) run.Say(report);
     }
 }

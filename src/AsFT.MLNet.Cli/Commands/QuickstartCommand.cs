@@ -133,6 +133,7 @@ internal sealed class QuickstartCommand : ToolCommand
             + "over-refusal, and higher FA, are better; broken answers (empty or garbled) are neither safe nor harmful.");
         run.Say($"AsFT here: projection {WorldAssets.Projection} (holds the outputs that alignment wrote to), lambda {rows[^1].Training!.Lambda:G3}, found in training: from {run.Get(_lambda)}, it rose and fell with the likelihood of "
             + "refusals that are looked at, not trained on, of requests that neither the training data nor HS hold. Plain LoRA had no such extra data. This is one seed.");
+        FineTuneCommand.SayRefusals(run, "asft quickstart", rows[^1].Training!);
         run.Say("README has the measured comparison with the published projection, a penalty that knows no direction, and other methods.");
     }
 

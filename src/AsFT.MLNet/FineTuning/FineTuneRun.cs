@@ -208,6 +208,8 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         var result = new FineTuner(model, adapter, penalty, training) { HeldOutRefusals = refusals }.Train(examples, validation, reports, cancellationToken);
         Info($"Done: {result.Steps} steps in {result.Duration.TotalSeconds:0.0} s, cross-entropy {result.CrossEntropy:0.0000}, penalty {result.Penalty:0.000000}"
             + $"{(refusals is null ? "" : $", lambda found {result.PenaltyWeight:G4}, refusals {result.RefusalLoss:+0.0000;-0.0000} nats per token")}{(result.StoppedEarly ? "; stopped early" : "")}");
+        if (result.Refusals == RefusalOutcome.NotHeld) log.Warning(MessageSensitivity.None, result.RefusalReport);
+        else if (result.RefusalReport is { } report) Info(report);
         return result;
     }
 

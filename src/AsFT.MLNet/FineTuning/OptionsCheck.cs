@@ -40,7 +40,7 @@ internal static class OptionsCheck
         OptionRange.Share.Check(options.ValidationFraction, nameof(options.ValidationFraction));
         Generation(options);
         ChatTemplate.FromName(options.Template);
-        ComputePlacement.Resolve(options.Device ?? "auto", options.DType);
+        ComputePlacement.Resolve(options.Device ?? "auto", options.DType).RequireTrainable();
         if (!Enum.IsDefined(options.Overlong)) throw OutOfRange(nameof(options.Overlong), options.Overlong, $"Overlong must be one of {string.Join(", ", Enum.GetNames<OverlongRows>())}.");
     }
 

@@ -2,14 +2,13 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.MLNet.Persistence;
 
 /// <summary>
-/// Writes a model folder with the adapter added to its weights. Works on a copy of the weights in host memory, in the checkpoint's
-/// own format, so that the model in use keeps its bits (adding and taking away again would round them).
+/// Writes a model folder with the adapter added to its weights, tensor by tensor from file to file: one of them is in host memory at
+/// once. Works in the checkpoint's own format, so that the model in use keeps its bits (adding and taking away again would round them).
 /// </summary>
 public static class MergedModel
 {
@@ -26,12 +25,12 @@ public static class MergedModel
     public static void Write(string modelFolder, LoraAdapter adapter, string folder)
     {
         CheckTarget(modelFolder, folder);
-        using var scope = NewDisposeScope();
+        ArgumentNullException.ThrowIfNull(adapter);
         using var checkpoint = ModelCheckpoint.Open(modelFolder);
         var weights = Weights(checkpoint, adapter);
         AtomicOutput.WriteFolder(folder, partial =>
         {
-            ModelCheckpoint.Save(partial, weights);
+            ModelCheckpoint.SaveOneByOne(partial, weights);
             foreach (var file in CompanionFiles.SelectMany(pattern => Directory.EnumerateFiles(modelFolder, pattern)))
                 if (!file.EndsWith(".index.json", StringComparison.Ordinal)) InputFile.Copy(file, Path.Combine(partial, Path.GetFileName(file)));
         });
@@ -55,29 +54,20 @@ public static class MergedModel
 
     private static string Full(string folder) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
 
-    private static List<KeyValuePair<string, Tensor>> Weights(ModelCheckpoint checkpoint, LoraAdapter adapter)
+    private static IReadOnlyList<(TensorPlan, Func<Tensor>)> Weights(ModelCheckpoint checkpoint, LoraAdapter adapter)
     {
         var layers = adapter.Layers.ToDictionary(layer => layer.Name + ".weight");
-        List<KeyValuePair<string, Tensor>> weights = [];
-        foreach (var name in checkpoint.Entries.Keys.Order(StringComparer.Ordinal))
+        // A merge that leaves part of the adapter out would pass for the fine-tuned model.
+        if (layers.Keys.FirstOrDefault(name => !checkpoint.Entries.ContainsKey(name)) is { } missing)
+            throw new InvalidDataException($"'{checkpoint.Folder}' has no tensor '{missing}', which the adapter changes.");
+        return [.. checkpoint.Entries.Values.OrderBy(entry => entry.Name, StringComparer.Ordinal)
+            .Select(entry => (new TensorPlan(entry.Name, entry.DType, entry.Shape), (Func<Tensor>)(() => Merged(entry.Name))))];
+
+        Tensor Merged(string name)
         {
             var weight = checkpoint.Read(name);
-            if (layers.Remove(name, out var layer)) Add(weight, layer);
-            weights.Add(KeyValuePair.Create(name, weight));
+            if (layers.TryGetValue(name, out var layer)) layer.AddTo(weight, 1);
+            return weight;
         }
-        // A merge that leaves part of the adapter out would pass for the fine-tuned model.
-        if (layers.Count > 0) throw new InvalidDataException($"'{checkpoint.Folder}' has no tensor '{layers.Keys.First()}', which the adapter changes.");
-        return weights;
-    }
-
-    // In float32 at least, then rounded to the checkpoint's format.
-    private static void Add(Tensor weight, LoraLayer layer)
-    {
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        // Named, since TorchSharp lets a collection free a number that libtorch still reads.
-        using Scalar scale = layer.Scale, one = 1;
-        var update = layer.B.mm(layer.A).mul(scale).cpu();
-        weight.copy_(weight.to(update.dtype).add(update, one));
     }
 }

@@ -1,6 +1,4 @@
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -9,16 +7,14 @@ namespace AsFT.Torch.Adapters;
 /// <summary>LoRA layers attached to a model; written and read as PEFT adapter folders.</summary>
 public sealed class LoraAdapter : IDisposable
 {
-    private readonly Generator? _dropoutGenerator;
-    private readonly long _seed;
+    private readonly DropoutMasks? _dropout;
     private bool _isMerged;
 
-    internal LoraAdapter(LoraOptions options, IReadOnlyList<LoraLayer> layers, Generator? dropoutGenerator, long seed)
+    internal LoraAdapter(LoraOptions options, IReadOnlyList<LoraLayer> layers, DropoutMasks? dropout)
     {
         Options = options;
         Layers = layers;
-        _dropoutGenerator = dropoutGenerator;
-        _seed = seed;
+        _dropout = dropout;
         foreach (var layer in layers) layer.Target.Adapter = layer;
         ModelFingerprint = AdapterMetadata.Fingerprint(layers.Select(layer => layer.Target));
     }
@@ -51,7 +47,7 @@ public sealed class LoraAdapter : IDisposable
         options.Validate();
         var targets = TargetModules.Select([.. linearLayers], options.TargetModules);
         var initial = new Generator((ulong)seed);
-        var dropout = DropoutGenerator(options, targets[0]);
+        var dropout = Dropout(options, seed);
         var layers = new List<LoraLayer>();
         foreach (var target in targets)
         {
@@ -63,9 +59,9 @@ public sealed class LoraAdapter : IDisposable
             using var draw = empty(options.Rank, target.InFeatures, ScalarType.Float32).uniform_(-bound, bound, initial);
             var a = new Parameter(draw.to(dtype, device, copy: true).DetachFromDisposeScope());
             var b = new Parameter(zeros(target.OutFeatures, options.Rank, dtype, device).DetachFromDisposeScope());
-            layers.Add(new LoraLayer(target, a, b, options.Scale(options.Rank), options.Dropout, dropout));
+            layers.Add(new LoraLayer(target, a, b, options.Scale(options.Rank), dropout, layers.Count));
         }
-        return new LoraAdapter(options, layers, dropout, seed);
+        return new LoraAdapter(options, layers, dropout);
     }
 
     /// <summary>Reads a PEFT folder (<c>adapter_config.json</c>, <c>adapter_model.safetensors</c>) and attaches it.</summary>
@@ -93,34 +89,15 @@ public sealed class LoraAdapter : IDisposable
     }
 
     /// <summary>
-    /// Makes each layer's dropout mask depend on seed, step and micro-batch alone, so that a resumed run needs no saved
-    /// state and a layer computed again for its gradient drops the same features. TorchSharp makes CPU generators only;
-    /// elsewhere libtorch's default generators are seeded, which two runs on one device at the same time would share.
+    /// Names the forward pass that follows: its dropout masks depend on the adapter's seed, the step, the micro-batch and the layer
+    /// alone. A resumed run needs no saved state for them, and a layer computed again for its gradient drops the same features. The
+    /// trainers call it; a loop of one's own that does not gets the same masks at every pass.
     /// </summary>
-    /// <param name="step">Steps done before this one.</param>
+    /// <param name="step">Optimizer steps done before this one.</param>
     /// <param name="microBatch">Forward passes of the step done before this one.</param>
-    internal void SeedDropout(int step, int microBatch)
-    {
-        if (Options.Dropout == 0) return;
-        var place = ((ulong)(uint)step << 32) + (uint)microBatch;
-        for (var i = 0; i < Layers.Count; i++)
-            Layers[i].DropoutSeed = unchecked((long)Mixed(Mixed((ulong)_seed + Mixed(place)) + (ulong)i));
-    }
+    public void SeedDropout(int step, int microBatch) => _dropout?.MoveTo(step, microBatch);
 
-    // Finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): neighbours in, unrelated numbers out.
-    private static ulong Mixed(ulong value)
-    {
-        unchecked
-        {
-            value += 0x9E3779B97F4A7C15;
-            value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9;
-            value = (value ^ (value >> 27)) * 0x94D049BB133111EB;
-            return value ^ (value >> 31);
-        }
-    }
-
-    internal static Generator? DropoutGenerator(LoraOptions options, LinearLayer target) =>
-        options.Dropout > 0 && target.Weight.device_type == TorchSharp.DeviceType.CPU ? new Generator() : null;
+    internal static DropoutMasks? Dropout(LoraOptions options, long seed) => options.Dropout > 0 ? new DropoutMasks(options.Dropout, seed) : null;
 
     /// <summary>Writes a PEFT folder; its files are complete or not there.</summary>
     /// <param name="folder">Created if missing.</param>
@@ -159,7 +136,7 @@ public sealed class LoraAdapter : IDisposable
             if (ReferenceEquals(layer.Target.Adapter, layer)) layer.Target.Adapter = null;
             layer.Dispose();
         }
-        _dropoutGenerator?.Dispose();
+        _dropout?.Dispose();
     }
 
     internal static void RequireFree(LinearLayer target)
@@ -174,13 +151,9 @@ public sealed class LoraAdapter : IDisposable
 
     private void AddToWeights(double sign)
     {
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
         foreach (var layer in Layers)
         {
-            using Scalar scale = sign * layer.Scale;
-            var update = layer.B.mm(layer.A).mul_(scale);
-            layer.Target.Weight.copy_(layer.Target.Weight.to(update.dtype).add(update, Scalars.One));
+            layer.AddTo(layer.Target.Weight, sign);
             layer.Target.StoredSample = null;
         }
     }

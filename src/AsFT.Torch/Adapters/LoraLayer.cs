@@ -1,4 +1,5 @@
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -8,16 +9,19 @@ namespace AsFT.Torch.Adapters;
 /// <summary>The low-rank update of one linear layer: y + scale · dropout(x)·Aᵀ·Bᵀ.</summary>
 public sealed class LoraLayer : ILinearAdapter, IDisposable
 {
-    private readonly double _dropout;
-    private readonly Generator? _generator;
-    // Held here, so that no collection frees it while libtorch reads it.
-    private readonly Scalar _kept;
+    private readonly DropoutMasks? _dropout;
+    private readonly int _index;
 
-    internal LoraLayer(LinearLayer target, Parameter a, Parameter b, double scale, double dropout, Generator? generator)
+    /// <param name="target">The adapted layer.</param>
+    /// <param name="a">A, (r × d_in); owned.</param>
+    /// <param name="b">B, (d_out × r); owned.</param>
+    /// <param name="scale">Factor on B·A.</param>
+    /// <param name="dropout">The adapter's masks; null: no dropout.</param>
+    /// <param name="index">Number of the layer in the adapter, which makes its masks its own.</param>
+    internal LoraLayer(LinearLayer target, Parameter a, Parameter b, double scale, DropoutMasks? dropout = null, int index = 0)
     {
         (Target, A, B, Scale) = (target, a, b, scale);
-        (_dropout, _generator) = (dropout, generator);
-        _kept = 1 - dropout;
+        (_dropout, _index) = (dropout, index);
     }
 
     /// <summary>The adapted layer.</summary>
@@ -38,36 +42,39 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
     /// <summary>Whether dropout is active.</summary>
     public bool IsTraining { get; set; }
 
-    /// <summary>Seed of the next dropout mask; null goes on where the generator stands. A pass that is computed twice draws the same mask twice.</summary>
-    internal long? DropoutSeed { get; set; }
-
     /// <inheritdoc/>
     public Tensor Apply(Tensor input, Tensor output)
     {
         ArgumentNullException.ThrowIfNull(input);
         ArgumentNullException.ThrowIfNull(output);
-        if (IsTraining && _dropout > 0) input = input * DropoutMask(input);
+        var scale = Scale;
+        if (IsTraining && _dropout is not null)
+        {
+            // What 1/(1 − p) multiplies is cheaper multiplied once, behind the products.
+            input = _dropout.Apply(input, _index);
+            scale *= _dropout.Scale;
+        }
         // A and B stay in float32; a half-precision model multiplies with rounded copies.
         var (a, b) = (A.to(input.dtype), B.to(input.dtype));
         var low = nn.functional.linear(input, a).view(-1, a.shape[0]);
-        return addmm(output.view(-1, output.shape[^1]), low, b.t(), 1f, (float)Scale).view(output.shape);
+        return addmm(output.view(-1, output.shape[^1]), low, b.t(), 1f, (float)scale).view(output.shape);
     }
 
-    // A generator of the adapter's own, so that a run does not depend on what else draws random numbers in the process.
-    private Tensor DropoutMask(Tensor input)
+    /// <summary>Adds sign · scale · B·A to a matrix, in its format; the sum is taken in the adapter's and then rounded. What it needs on the way is freed before it returns.</summary>
+    /// <param name="weight">(d_out × d_in), on any device.</param>
+    /// <param name="sign">1, or −1 to take the update away.</param>
+    internal void AddTo(Tensor weight, double sign)
     {
-        if (DropoutSeed is { } seed)
-        {
-            if (_generator is null) manual_seed(seed);
-            else _generator.manual_seed(seed);
-        }
-        return empty_like(input).bernoulli_(1 - _dropout, _generator).div_(_kept);
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using Scalar scale = sign * Scale;
+        var update = B.mm(A).mul_(scale).to(weight.device);
+        weight.copy_(update.add_(weight, Scalars.One));
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _kept.Dispose();
         A.Dispose();
         B.Dispose();
     }

@@ -43,7 +43,7 @@ internal static class PeftFolder
         if (names.Count == 0) throw new InvalidDataException($"'{path}' holds no LoRA tensors.");
         RequireTargets(patterns, [.. names.Select(PeftNames.Of)], byName.Keys.Select(PeftNames.Of), folder);
 
-        var dropout = LoraAdapter.DropoutGenerator(options, linearLayers[0]);
+        var dropout = LoraAdapter.Dropout(options, seed);
         if (options.TargetModules.Count == 0) options = options with { TargetModules = [.. linearLayers.Select(layer => layer.Name).Where(names.Contains)] };
         var layers = new List<LoraLayer>();
         foreach (var target in linearLayers.Where(layer => names.Contains(layer.Name)))
@@ -55,10 +55,10 @@ internal static class PeftFolder
             var a = ReadFactor(file, target, FactorA, [rank, target.InFeatures], path);
             var b = ReadFactor(file, target, FactorB, [target.OutFeatures, rank], path);
             var scaled = patterns.Alpha(PeftNames.Of(target.Name)) is { } alpha ? options with { Alpha = alpha } : options;
-            layers.Add(new LoraLayer(target, a, b, scaled.Scale((int)rank), options.Dropout, dropout));
+            layers.Add(new LoraLayer(target, a, b, scaled.Scale((int)rank), dropout, layers.Count));
         }
         var isOfThisModel = AdapterMetadata.IsOf(file, layers.Select(layer => layer.Target));
-        var adapter = new LoraAdapter(options, layers, dropout, seed) { IsOfThisModel = isOfThisModel };
+        var adapter = new LoraAdapter(options, layers, dropout) { IsOfThisModel = isOfThisModel };
         if (isOfThisModel != false || allowOtherModel) return adapter;
         adapter.Dispose();
         throw new InvalidDataException($"The adapter in '{folder}' was trained on another model: the weights it changes are not those of this one. "

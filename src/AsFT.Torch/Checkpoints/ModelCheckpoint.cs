@@ -90,9 +90,18 @@ public sealed class ModelCheckpoint : IDisposable
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(tensors);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxShardBytes, 1);
-        // A weight file of an earlier save beside the new ones would be read in their place.
-        AtomicOutput.WriteFolder(folder, partial => ShardedOutput.Write(partial, tensors, maxShardBytes), ShardedOutput.IsWeightFile);
+        Replace(folder, partial => ShardedOutput.Write(partial, tensors, maxShardBytes));
     }
+
+    /// <summary>The same for tensors that are made one by one, each when its bytes are written: one of them is held at once.</summary>
+    /// <param name="folder">The model folder; made when missing.</param>
+    /// <param name="tensors">What each file's header says of a tensor, and what makes it.</param>
+    /// <param name="maxShardBytes">Most bytes of tensors in one file, at least 1.</param>
+    internal static void SaveOneByOne(string folder, IEnumerable<(TensorPlan Plan, Func<Tensor> Make)> tensors, long maxShardBytes = 5_000_000_000) =>
+        Replace(folder, partial => ShardedOutput.WriteOneByOne(partial, tensors, maxShardBytes));
+
+    // A weight file of an earlier save beside the new ones would be read in their place.
+    private static void Replace(string folder, Action<string> write) => AtomicOutput.WriteFolder(folder, write, ShardedOutput.IsWeightFile);
 
     /// <inheritdoc/>
     public void Dispose()

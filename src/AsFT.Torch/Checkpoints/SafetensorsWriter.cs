@@ -22,25 +22,41 @@ public static class SafetensorsWriter
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
-        var list = tensors.ToList();
+        WriteOneByOne(path, [.. tensors.Select(pair => (PlanOf(pair.Key, pair.Value), (Func<Tensor>)(() => pair.Value)))], metadata);
+    }
+
+    /// <summary>The same for tensors that are made one by one, when their turn comes: what a call of one function leaves in its dispose scope is freed before the next.</summary>
+    /// <param name="path">The file; an older one is replaced.</param>
+    /// <param name="tensors">What the header says of each, and what makes it.</param>
+    /// <param name="metadata">Texts for <c>__metadata__</c>.</param>
+    /// <exception cref="ArgumentException">Two tensors have one name, or a name that is reserved.</exception>
+    internal static void WriteOneByOne(string path, IReadOnlyList<(TensorPlan Plan, Func<Tensor> Make)> tensors, IReadOnlyDictionary<string, string>? metadata)
+    {
         var names = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var (name, tensor) in list)
+        foreach (var (plan, _) in tensors)
         {
-            if (name is null or "__metadata__") throw new ArgumentException($"A tensor for '{path}' has no name, or the reserved one '__metadata__'.", nameof(tensors));
-            if (!names.Add(name)) throw new ArgumentException($"Two tensors for '{path}' are named '{name}'.", nameof(tensors));
-            DTypeOf(name, tensor);
+            if (plan.Name is null or "__metadata__") throw new ArgumentException($"A tensor for '{path}' has no name, or the reserved one '__metadata__'.", nameof(tensors));
+            if (!names.Add(plan.Name)) throw new ArgumentException($"Two tensors for '{path}' are named '{plan.Name}'.", nameof(tensors));
         }
         AtomicOutput.WriteFile(path, partial =>
         {
             using var stream = new FileStream(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
-            stream.Write(Header([.. list.Select(pair => new TensorPlan(pair.Key, DTypeOf(pair.Key, pair.Value), pair.Value.shape))], metadata));
-            foreach (var (_, tensor) in list) WriteData(stream, tensor);
+            stream.Write(Header([.. tensors.Select(tensor => tensor.Plan)], metadata));
+            foreach (var (plan, make) in tensors)
+            {
+                using var scope = NewDisposeScope();
+                using var _ = no_grad();
+                var tensor = make();
+                if (PlanOf(plan.Name, tensor) is var made && (made.DType != plan.DType || !made.Shape.SequenceEqual(plan.Shape)))
+                    throw new InvalidOperationException($"Tensor '{plan.Name}' was announced as {plan.DType.Name()} ({string.Join(", ", plan.Shape)}) and made as {made.DType.Name()} ({string.Join(", ", made.Shape)}).");
+                WriteData(stream, tensor);
+            }
         });
     }
 
-    /// <summary>Bytes of a tensor in a file.</summary>
+    /// <summary>What a header says of a tensor.</summary>
     /// <exception cref="ArgumentException">The tensor's type is not in the format.</exception>
-    internal static long ByteCount(string name, Tensor tensor) => tensor.numel() * DTypeOf(name, tensor).Size();
+    internal static TensorPlan PlanOf(string name, Tensor tensor) => new(name, DTypeOf(name, tensor), tensor.shape);
 
     private static SafetensorsDType DTypeOf(string name, Tensor tensor)
     {
@@ -92,8 +108,6 @@ public static class SafetensorsWriter
     private static void WriteData(FileStream stream, Tensor tensor)
     {
         if (tensor.numel() == 0) return;
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
         var flat = tensor.detach().contiguous().view(-1);
         foreach (var (start, count) in TensorMemory.Parts(flat.numel(), (int)flat.element_size()))
         {

@@ -9,43 +9,63 @@ internal static class ShardedOutput
     private static readonly Dictionary<string, string> Metadata = new() { ["format"] = "pt" };
 
     /// <summary>Writes the weight files into an empty folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tensors">Tensors that are drawn one by one; a shard of them is held until it is written.</param>
+    /// <param name="maxShardBytes">Bytes of a shard, at most.</param>
     public static void Write(string folder, IEnumerable<KeyValuePair<string, Tensor>> tensors, long maxShardBytes)
     {
-        var shards = new List<List<string>>();
-        var names = new HashSet<string>(StringComparer.Ordinal);
-        var held = new List<KeyValuePair<string, Tensor>>();
-        var (shardBytes, totalBytes) = (0L, 0L);
+        var held = new List<Tensor>();
         try
         {
-            foreach (var (name, tensor) in tensors)
+            WriteOneByOne(folder, tensors.Select(pair =>
             {
-                var bytes = SafetensorsWriter.ByteCount(name, tensor);
-                if (!names.Add(name)) throw new ArgumentException($"Two tensors are named '{name}'.", nameof(tensors));
-                if (held.Count > 0 && shardBytes + bytes > maxShardBytes) Flush();
+                var plan = SafetensorsWriter.PlanOf(pair.Key, pair.Value);
                 // A second handle: the caller may dispose its own as soon as it is asked for the next tensor.
-                held.Add(KeyValuePair.Create(name, tensor.detach().DetachFromDisposeScope()));
-                shardBytes += bytes;
-                totalBytes += bytes;
-            }
-            if (held.Count > 0 || shards.Count == 0) Flush();
+                var tensor = pair.Value.detach().DetachFromDisposeScope();
+                held.Add(tensor);
+                return (plan, (Func<Tensor>)(() => tensor));
+            }), maxShardBytes, Release);
         }
         finally
         {
-            Release();
+            Release(held.Count);
         }
+
+        void Release(int count)
+        {
+            foreach (var tensor in held.Take(count)) tensor.Dispose();
+            held.RemoveRange(0, count);
+        }
+    }
+
+    /// <summary>Writes the weight files into an empty folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tensors">What each file's header says of a tensor, and what makes it when its turn comes.</param>
+    /// <param name="maxShardBytes">Bytes of a shard, at most.</param>
+    /// <param name="written">Told after each file how many tensors it took.</param>
+    public static void WriteOneByOne(string folder, IEnumerable<(TensorPlan Plan, Func<Tensor> Make)> tensors, long maxShardBytes, Action<int>? written = null)
+    {
+        var shards = new List<List<string>>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var shard = new List<(TensorPlan Plan, Func<Tensor> Make)>();
+        var (shardBytes, totalBytes) = (0L, 0L);
+        foreach (var tensor in tensors)
+        {
+            if (!names.Add(tensor.Plan.Name)) throw new ArgumentException($"Two tensors are named '{tensor.Plan.Name}'.", nameof(tensors));
+            if (shard.Count > 0 && shardBytes + tensor.Plan.ByteCount > maxShardBytes) Flush();
+            shard.Add(tensor);
+            shardBytes += tensor.Plan.ByteCount;
+            totalBytes += tensor.Plan.ByteCount;
+        }
+        if (shard.Count > 0 || shards.Count == 0) Flush();
         Rename(folder, shards, totalBytes);
 
         void Flush()
         {
-            shards.Add([.. held.Select(pair => pair.Key)]);
-            SafetensorsWriter.Write(Path.Combine(folder, Unnumbered(shards.Count)), held, Metadata);
-            Release();
-        }
-
-        void Release()
-        {
-            foreach (var (_, tensor) in held) tensor.Dispose();
-            held.Clear();
+            shards.Add([.. shard.Select(tensor => tensor.Plan.Name)]);
+            SafetensorsWriter.WriteOneByOne(Path.Combine(folder, Unnumbered(shards.Count)), shard, Metadata);
+            written?.Invoke(shard.Count);
+            shard.Clear();
             shardBytes = 0;
         }
     }

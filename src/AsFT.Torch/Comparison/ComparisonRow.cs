@@ -28,6 +28,12 @@ public sealed record ComparisonRow
     /// <summary>λ at the end of training, which differs where it is found on the way; null for methods without a penalty.</summary>
     public double? FinalLambda { get; init; }
 
+    /// <summary>Nats per token by which held-out refusals became less likely; null where λ was fixed.</summary>
+    public double? RefusalLoss { get; init; }
+
+    /// <summary>Whether that lies within the tolerance; null where λ was fixed.</summary>
+    public bool? RefusalsHeld { get; init; }
+
     /// <summary>Share of poison in the training data.</summary>
     public required double Poison { get; init; }
 

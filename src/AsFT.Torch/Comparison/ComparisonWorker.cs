@@ -69,7 +69,7 @@ internal sealed class ComparisonWorker : IDisposable
             // The norms before a projection overflow to 0 then, and a model that has lost everything computes on in finite numbers.
             if (!double.IsFinite(UpdateNorm(adapter))) throw new TrainingDivergedException($"The update is larger than float32 holds after step {result.Steps}. A smaller learning rate or gradient clipping may help.");
         }
-        catch (TrainingDivergedException e)
+        catch (Exception e) when (e is TrainingDivergedException or NonFiniteScoresException)
         {
             // A point of a grid may be out of reach; the others are not.
             return Without(row => row with { Diverged = e.Message });
@@ -98,18 +98,34 @@ internal sealed class ComparisonWorker : IDisposable
                 rows.Add(Row(run, trained + clock.Elapsed, trained) with { CannotRun = e.Message });
                 continue;
             }
-            var found = Evaluate(run, cancellationToken);
-            rows.Add(Measured(Row(run, trained + clock.Elapsed, trained), found) with
-            {
-                CrossEntropy = ComparisonRow.Known(result.CrossEntropy),
-                Penalty = run.Setting.Method.Kind == MethodKind.Asft ? ComparisonRow.Known(result.Penalty) : null,
-                FinalLambda = run.Setting.Method.Kind == MethodKind.Asft ? ComparisonRow.Known(result.PenaltyWeight) : null,
-                UpdateNorm = ComparisonRow.Known(UpdateNorm(adapter)),
-            });
+            rows.Add(EvaluateTrained(run, adapter, result, trained, clock, cancellationToken));
             using var _ = no_grad();
             for (var i = 0; i < kept?.Length; i++) adapter.Layers[i].B.copy_(kept[i]);
         }
         return rows;
+    }
+
+    private ComparisonRow EvaluateTrained(PlannedRun run, LoraAdapter adapter, TrainingResult result, TimeSpan trained, Stopwatch clock, CancellationToken cancellationToken)
+    {
+        SafetyEvaluation found;
+        try
+        {
+            found = Evaluate(run, cancellationToken);
+        }
+        catch (NonFiniteScoresException e)
+        {
+            return Row(run, trained + clock.Elapsed, trained) with { Diverged = e.Message };
+        }
+        var isAsft = run.Setting.Method.Kind == MethodKind.Asft;
+        return Measured(Row(run, trained + clock.Elapsed, trained), found) with
+        {
+            CrossEntropy = ComparisonRow.Known(result.CrossEntropy),
+            Penalty = isAsft ? ComparisonRow.Known(result.Penalty) : null,
+            FinalLambda = isAsft ? ComparisonRow.Known(result.PenaltyWeight) : null,
+            RefusalLoss = ComparisonRow.Known(result.RefusalLoss),
+            RefusalsHeld = result.Refusals == RefusalOutcome.NotMeasured ? null : result.Refusals == RefusalOutcome.Held,
+            UpdateNorm = ComparisonRow.Known(UpdateNorm(adapter)),
+        };
     }
 
     public void Dispose()

@@ -127,6 +127,7 @@ internal sealed class DecodingBatch : IDisposable
     // Keeps each row's next token for the next step and for the host.
     private void Choose(Tensor logits)
     {
+        var scores = logits;
         if (_seen is not null) logits = TokenChooser.PenalizeRepetition(logits, _seen, _options.RepetitionPenalty);
         var next = _uniform is null
             ? TokenChooser.Greedy(logits)
@@ -134,15 +135,17 @@ internal sealed class DecodingBatch : IDisposable
         _seen?.scatter_(1, next, ones(next.shape, ScalarType.Bool, next.device));
         if (_step > 0) _positions?.add_(Scalars.One, Scalars.One);
         _step++;
+        // What is read next stays a token: the host learns only later that the row has come to nothing.
+        var marked = TokenChooser.Marked(scores, next);
         Replace(ref _next, next);
         if (_stepsPerRead == 1)
         {
-            _ids = next.data<long>().ToArray();
+            _ids = marked.data<long>().ToArray();
         }
         else
         {
             _chosen ??= empty([_stepsPerRead, Answers.Length], ScalarType.Int64, next.device).DetachFromDisposeScope();
-            _chosen.narrow(0, _unread, 1).copy_(next.view(1, -1));
+            _chosen.narrow(0, _unread, 1).copy_(marked.view(1, -1));
         }
         _unread++;
     }

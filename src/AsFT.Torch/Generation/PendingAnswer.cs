@@ -25,6 +25,12 @@ internal sealed class PendingAnswer(int index, int[] prompt, int limit, ulong st
     /// <summary>New tokens at most, from <see cref="Prompt"/> on.</summary>
     public int Limit => limit - Answered;
 
+    /// <summary>The prompt and what was answered so far.</summary>
+    public IReadOnlyList<int> Sequence => [.. prompt, .. _ids];
+
+    /// <summary>Tokens of the answer so far.</summary>
+    public int Count => _ids.Count;
+
     public ulong Stream => stream;
 
     public bool IsFinished => _finishReason is not null;

@@ -43,6 +43,7 @@ public sealed class TextGenerator
     /// <param name="cancellationToken">Looked at before every token.</param>
     /// <returns>One answer a prompt, in the prompts' order.</returns>
     /// <exception cref="ArgumentException">A prompt is empty, too long for the model, or holds an id outside its vocabulary; or an option is out of range.</exception>
+    /// <exception cref="NonFiniteScoresException">The model's scores are infinite or not numbers; names the layer in which they begin.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public IReadOnlyList<Generation> Generate(IReadOnlyList<int[]> prompts, GenerationOptions options, CancellationToken cancellationToken = default) =>
         Generate(prompts, options, null, cancellationToken);
@@ -91,6 +92,7 @@ public sealed class TextGenerator
                 {
                     var answer = batch.Answers[row];
                     if (answer.IsFinished) continue;
+                    if (next[row] == TokenChooser.NoToken) throw NonFiniteScores.Explain(_model, answer.Sequence, $"token {answer.Count + 1} of an answer");
                     answer.Add((int)next[row], _endTokens, options.StopStrings, _tokenizer);
                     if (answer.IsFinished) finished?.Invoke(answer);
                 }

@@ -7,6 +7,19 @@ namespace AsFT.Torch.Generation;
 /// <summary>Turns the logits of a batch into its next tokens, on the device.</summary>
 internal static class TokenChooser
 {
+    /// <summary>Stands where a token would, in a row whose scores are not all finite.</summary>
+    public const long NoToken = -1;
+
+    /// <summary>The chosen tokens, with <see cref="NoToken"/> in rows whose scores are not all finite: found out on the device, told to the host with the tokens.</summary>
+    /// <param name="logits">(N × V).</param>
+    /// <param name="chosen">(N × 1) int64.</param>
+    public static Tensor Marked(Tensor logits, Tensor chosen)
+    {
+        using Scalar none = NoToken;
+        // 0 times a number is 0, and NaN where it is infinite or none.
+        return chosen.masked_fill(logits.mul(Scalars.Zero).sum(-1, keepdim: true).ne(Scalars.Zero), none);
+    }
+
     /// <summary>Logits of seen tokens divided (positive) or multiplied (negative) by the penalty.</summary>
     /// <param name="logits">(N × V).</param>
     /// <param name="seen">(N × V) bool.</param>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -60,22 +59,5 @@ public static class MachineMemory
         }
     }
 
-    // The driver's own interface, which is there wherever CUDA is; libtorch's binding does not tell. It needs no context.
-    private static long? Cuda(int index)
-    {
-        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var driver)) return null;
-        return Function<Initialize>(driver, "cuInit")?.Invoke(0) == 0
-            && Function<GetDevice>(driver, "cuDeviceGet") is { } device && device(out var handle, index) == 0
-            && Function<GetTotalMemory>(driver, "cuDeviceTotalMem_v2") is { } total && total(out var bytes, handle) == 0
-            ? (long)bytes : null;
-    }
-
-    private static T? Function<T>(nint library, string name) where T : Delegate =>
-        NativeLibrary.TryGetExport(library, name, out var address) ? Marshal.GetDelegateForFunctionPointer<T>(address) : null;
-
-    private delegate int Initialize(uint flags);
-
-    private delegate int GetDevice(out int device, int ordinal);
-
-    private delegate int GetTotalMemory(out nuint bytes, int device);
+    private static long? Cuda(int index) => CudaDriver.TotalMemory(index);
 }

@@ -56,6 +56,8 @@ public static class JudgeTrainer
         ArgumentException.ThrowIfNullOrEmpty(outputFolder);
         options ??= new();
         options.Validate();
+        placement ??= ComputePlacement.Resolve();
+        placement.RequireTrainable();
         if (examples.Count == 0) throw new ArgumentException("There is no example to train the judge on.", nameof(examples));
         CheckTarget(decoderFolder, outputFolder);
         var categories = options.Categories ?? [.. examples.SelectMany(e => e.Categories.Keys).Distinct(StringComparer.Ordinal)];

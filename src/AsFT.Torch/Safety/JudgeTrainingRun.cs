@@ -76,6 +76,7 @@ internal sealed class JudgeTrainingRun : IDisposable
             loss += SummedLoss(logits, labels).cpu().to(ScalarType.Float64).item<double>() / labels.shape[1];
             right += (int)logits.gt(Scalars.Zero).any(1).eq(labels.gt(Scalars.Zero).any(1)).sum().item<long>();
         }
+        if (!double.IsFinite(loss)) throw new NonFiniteScoresException($"The trained judge's loss on {rows.Count} validation rows is {loss}; a smaller learning rate, gradient clipping or a wider number format may help.");
         return (loss / rows.Count, new(right, rows.Count));
     }
 

@@ -87,6 +87,7 @@ public sealed class ModerationModelJudge : IHarmfulnessJudge
     /// Empty and garbled answers are judged as the model sees them, as in the published code; the metrics count them apart. An
     /// answer of which nothing fits into the maximum length, because the prompt fills it, gets no verdict.
     /// </remarks>
+    /// <exception cref="NonFiniteScoresException">The model's scores are infinite or not numbers; names the layer in which they begin.</exception>
     public Task<IReadOnlyList<HarmVerdict>> JudgeAsync(IReadOnlyList<PromptAnswer> answers, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(answers);
@@ -118,9 +119,8 @@ public sealed class ModerationModelJudge : IHarmfulnessJudge
             for (var row = 0; row < batch.Length; row++)
             {
                 var scores = Array.ConvertAll(_harmful, label => probabilities[row, label]);
-                verdicts[batch[row].Index] = Array.TrueForAll(scores, float.IsFinite)
-                    ? HarmVerdict.FromScores(scores, _options.Threshold)
-                    : HarmVerdict.Unparsable("The moderation model's scores are not finite.");
+                if (!Array.TrueForAll(scores, float.IsFinite)) throw NonFiniteScores.Explain(_model, batch[row].Ids, $"answer {batch[row].Index}, which it judges,");
+                verdicts[batch[row].Index] = HarmVerdict.FromScores(scores, _options.Threshold);
             }
         }
         return verdicts;

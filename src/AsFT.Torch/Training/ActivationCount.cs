@@ -19,7 +19,9 @@ internal readonly record struct NumberCount(long Narrow, long Wide)
 /// <param name="Kept">Kept for the gradient by all layers together.</param>
 /// <param name="LargestLayer">Kept by the layer that keeps most.</param>
 /// <param name="Passing">Made by a layer beside what it keeps; gone when the layer is done.</param>
-internal readonly record struct ActivationCount(NumberCount Kept, NumberCount LargestLayer, NumberCount Passing)
+/// <param name="DropoutMasks">Bytes of dropout masks that all layers together keep.</param>
+/// <param name="LargestDropoutMasks">Those of the layer that keeps most.</param>
+internal readonly record struct ActivationCount(NumberCount Kept, NumberCount LargestLayer, NumberCount Passing, long DropoutMasks, long LargestDropoutMasks)
 {
     /// <param name="config">The model's shape.</param>
     /// <param name="lora">The adapter.</param>
@@ -33,6 +35,7 @@ internal readonly record struct ActivationCount(NumberCount Kept, NumberCount La
         // Scores that are capped are made in full, and tanh and softmax keep what they give.
         var scores = spec.AttentionSoftCap is null ? 0 : config.HeadCount * length;
         NumberCount kept = default, largest = default, passing = default;
+        long masks = 0, largestMasks = 0;
         var isReached = false;
         for (var i = 0; i < config.LayerCount; i++)
         {
@@ -42,12 +45,14 @@ internal readonly record struct ActivationCount(NumberCount Kept, NumberCount La
             var attends = isReached || query || key || value || all;
             var mixes = attends || output;
             var learns = mixes || gate || up || both || down;
-            // An adapter keeps its input, which layers without dropout share; with it, a mask and a product each.
+            // An adapter keeps its input, which layers without dropout share; with it, each keeps its own and a byte of mask for each number.
+            long ownMasks = 0;
             long Inputs(long width, params ReadOnlySpan<bool> layers)
             {
                 long count = 0;
                 foreach (var one in layers) if (one) count++;
-                return width * (lora.Dropout > 0 ? 2 * count : Math.Min(count, 1)) + count * lora.Rank;
+                if (lora.Dropout > 0) ownMasks += width * count;
+                return width * (lora.Dropout > 0 ? count : Math.Min(count, 1)) + count * lora.Rank;
             }
             // Input of each norm; query, widened key and value, mixed values; gate, its activation, up.
             var layer = new NumberCount(
@@ -65,8 +70,10 @@ internal readonly record struct ActivationCount(NumberCount Kept, NumberCount La
             isReached = true;
             kept += layer;
             largest = NumberCount.Larger(largest, layer);
+            masks += ownMasks;
+            largestMasks = Math.Max(largestMasks, ownMasks);
         }
-        return new(kept, largest, passing);
+        return new(kept, largest, passing, masks, largestMasks);
     }
 
     /// <summary>Numbers in the masks of a pass: one for each window that hides something, and one where the kernel that knows what causal means is not used.</summary>

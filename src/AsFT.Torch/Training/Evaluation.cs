@@ -15,6 +15,7 @@ public static class Evaluation
     /// <param name="cancellationToken">Stops between batches.</param>
     /// <returns>In nats per token.</returns>
     /// <exception cref="ArgumentException">No example has a supervised token.</exception>
+    /// <exception cref="NonFiniteScoresException">The model's scores are infinite or not numbers; names the layer in which they begin.</exception>
     public static double CrossEntropy(CausalLanguageModel model, IReadOnlyList<TokenizedExample> examples, int batchSize = 16, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -35,6 +36,23 @@ public static class Evaluation
             count += batch.Labels.Length;
         }
         if (count == 0) throw new ArgumentException("No example has a supervised token.", nameof(examples));
-        return TrainingMeter.Read(sum) / count;
+        var total = TrainingMeter.Read(sum);
+        return double.IsFinite(total) ? total / count : throw Explain(model, examples, "example");
+    }
+
+    /// <summary>What to throw when a loss over examples is not finite: names the first of them whose scores are not, and the layer in which that begins.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="examples">Tokenised examples, at least one.</param>
+    /// <param name="name">What an example is called in the message, where its number from 0 follows.</param>
+    internal static NonFiniteScoresException Explain(CausalLanguageModel model, IReadOnlyList<TokenizedExample> examples, string name)
+    {
+        using var _ = no_grad();
+        for (var i = 0; i < examples.Count; i++)
+        {
+            using var scope = NewDisposeScope();
+            if (TrainingBatch.SupervisedCount(examples[i]) > 0 && !double.IsFinite(TrainingMeter.Read(TrainingStep.CrossEntropy(model, TrainingBatch.Create(examples, [i])))))
+                return NonFiniteScores.Explain(model, examples[i].Ids, $"{name} {i}");
+        }
+        return NonFiniteScores.Explain(model, examples[0].Ids, $"{examples.Count} {name}s together");
     }
 }

@@ -20,6 +20,7 @@ public sealed class FineTuner
     /// <param name="penalty">The alignment penalty over the adapter's layers. Null trains without; with λ = 0 it is only measured.</param>
     /// <param name="options">Options of the run.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    /// <exception cref="ArgumentException">The model is in float16.</exception>
     /// <exception cref="InvalidOperationException">The adapter is merged or disposed.</exception>
     public FineTuner(CausalLanguageModel model, LoraAdapter adapter, AlignmentPenalty? penalty, TrainingOptions options)
     {
@@ -27,6 +28,7 @@ public sealed class FineTuner
         ArgumentNullException.ThrowIfNull(adapter);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
+        model.Placement.RequireTrainable();
         if (adapter.Layers.Any(layer => !ReferenceEquals(layer.Target.Adapter, layer)))
             throw new InvalidOperationException("The adapter is merged or disposed; only an attached adapter can be trained.");
         (_model, _adapter, _penalty, _options) = (model, adapter, penalty, options);
@@ -168,9 +170,16 @@ public sealed class FineTuner
         {
             if (controller is null) return;
             tuner._adapter.Train(false);
-            if (isStart) controller.Start();
+            if (isStart) Start();
             else controller.Adjust();
             tuner._adapter.Train(true);
+        }
+
+        private void Start()
+        {
+            controller!.Start();
+            // The one look that is waited for: λ would follow what is no number.
+            if (!double.IsFinite(TrainingMeter.Read(controller.Reference))) throw Evaluation.Explain(tuner._model, tuner.HeldOutRefusals!, "held-out refusal");
         }
 
         private double RefusalLoss()
@@ -231,6 +240,7 @@ public sealed class FineTuner
                 Penalty = tuner._penalty is null ? 0 : TrainingMeter.Read(tuner._penalty.Evaluate()),
                 PenaltyWeight = meter.PenaltyWeight(),
                 RefusalLoss = RefusalLoss(),
+                RefusalTolerance = controller is null ? null : _options.RefusalTolerance,
                 AnchoredShare = meter.AnchoredShare(),
                 ValidationLoss = ValidationLoss,
                 Duration = meter.Elapsed,

@@ -28,6 +28,7 @@ public sealed class LisaTrainer
     /// <param name="options">The task's training. The penalty, validation and training checkpoints play no part.</param>
     /// <param name="lisa">Turns and proximal term; null: the paper's.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    /// <exception cref="ArgumentException">The model is in float16.</exception>
     /// <exception cref="InvalidOperationException">The adapter is merged or disposed.</exception>
     public LisaTrainer(CausalLanguageModel model, LoraAdapter adapter, TrainingOptions options, LisaOptions? lisa = null)
     {
@@ -37,6 +38,7 @@ public sealed class LisaTrainer
         lisa ??= new();
         options.Validate();
         lisa.Validate();
+        model.Placement.RequireTrainable();
         if (adapter.Layers.Any(layer => !ReferenceEquals(layer.Target.Adapter, layer)))
             throw new InvalidOperationException("The adapter is merged or disposed; only an attached adapter can be trained.");
         (_model, _adapter, _options, _lisa) = (model, adapter, options, lisa);

@@ -114,9 +114,9 @@ public sealed record MemoryPlan
             Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
             Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Sum(shape => shape.In * shape.Out * 4),
             Penalty = penalty is null ? 0 : adapted.Sum(shape => PenaltyBytes(shape, penalty, options, adapterSize)),
-            Activations = (kept.All * tokens + ActivationCount.Masks(config, width)) * size,
+            Activations = (kept.All * tokens + ActivationCount.Masks(config, width)) * size + (isRecomputed ? 0 : pass.DropoutMasks * tokens),
             Logits = logits,
-            Workspace = workspace.All * tokens * size,
+            Workspace = workspace.All * tokens * size + (isRecomputed ? pass.LargestDropoutMasks * tokens : 0),
             Held = Holes(config, placement, tokens * size, kept + layer, workspace, logits),
         };
     }

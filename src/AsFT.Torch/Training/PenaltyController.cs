@@ -8,25 +8,28 @@ namespace AsFT.Torch.Training;
 
 /// <summary>
 /// Finds λ during a run from what it is there for: the likelihood of refusals that are not trained on. Let e be how far
-/// their mean cross-entropy lies above where it began, t the tolerance and x = e/t − 1. At each look log λ moves by
-/// ¼·min(x, 4) where x is above 0 and by ln(3)/n·max(x, −1) below, n looks in all: up fast when refusals are in danger,
-/// down slowly, to a third over a whole run, while they are not. Falling as fast as it rises would let the run unlearn
-/// them first and pull it back too late. Where e has fallen since the last look, λ has done its work and rises no
-/// further: the weights follow it with a delay. Everything stays on the device, so nothing waits for it.
+/// their mean cross-entropy lies above where it began, Δ its change since the last look, t the tolerance, n the looks in all,
+/// and x = (e + n/8·Δ)/(t/2) − 1: where e is going to be in an eighth of the run, against half of what is allowed. At each
+/// look log λ moves by ½·min(x, 2) where x is above 0, and by ln(3)/n·max(x, −1) below: up fast when refusals are in danger,
+/// down slowly, to a third over a whole run, while they are not. Looking ahead (the D of a PID controller, as in Stooke et
+/// al., arXiv 2007.03964) and aiming low are what makes a run end within the tolerance: the weights follow λ with a delay,
+/// and at the end of a schedule, when the rate is low, they follow no more. Where e has fallen since the last look, λ has
+/// done its work and rises no further. Everything stays on the device, so nothing waits for it.
 /// </summary>
 internal sealed class PenaltyController : IDisposable
 {
-    private const double Gain = 0.25, MostRise = 4, MostDecades = 4;
+    private const double Gain = 0.5, MostRise = 2, MostDecades = 4, Aim = 0.5, RunAhead = 1 / 8.0;
     private static readonly double FallPerRun = Math.Log(3), Decade = Math.Log(10);
 
     private readonly CausalLanguageModel _model;
     private readonly TrainingBatch[] _batches;
     private readonly long _tokens;
-    private readonly double _tolerance, _logInitial, _fall;
+    private readonly double _aim, _ahead, _logInitial, _fall;
 
     public PenaltyController(CausalLanguageModel model, IReadOnlyList<TokenizedExample> refusals, double initialWeight, double tolerance, int looks, int batchSize)
     {
-        (_model, _tolerance, _logInitial, _fall) = (model, tolerance, Math.Log(initialWeight), Math.Min(Gain, FallPerRun / Math.Max(1, looks)));
+        (_model, _aim, _logInitial) = (model, Aim * tolerance, Math.Log(initialWeight));
+        (_ahead, _fall) = (RunAhead * looks, Math.Min(Gain, FallPerRun / Math.Max(1, looks)));
         _batches = [.. Enumerable.Range(0, refusals.Count).OrderByDescending(i => refusals[i].Ids.Length).Chunk(batchSize)
             .Select(rows => TrainingBatch.Create(refusals, rows))];
         _tokens = _batches.Sum(batch => (long)batch.Labels.Length);
@@ -59,11 +62,12 @@ internal sealed class PenaltyController : IDisposable
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var now = Measure();
-        var isRising = now.ge(State[2]).to(State.dtype);
+        var change = now - State[2];
+        var isRising = change.ge(Scalars.Zero).to(State.dtype);
         State[2].copy_(now);
-        using Scalar tolerance = _tolerance, gain = Gain, fall = _fall, low = -1, high = MostRise, zero = 0, one = 1,
+        using Scalar aim = _aim, ahead = _ahead, gain = Gain, fall = _fall, low = -1, high = MostRise, zero = 0, one = 1,
             least = _logInitial - MostDecades * Decade, most = _logInitial + MostDecades * Decade;
-        var excess = RefusalLoss.div(tolerance).sub_(one);
+        var excess = RefusalLoss.add(change, alpha: ahead).div_(aim).sub_(one);
         State[0].add_(excess.clamp(zero, high).mul_(isRising), alpha: gain).add_(excess.clamp(low, zero), alpha: fall).clamp_(least, most);
     }
 

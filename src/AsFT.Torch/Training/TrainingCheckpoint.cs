@@ -75,7 +75,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         using var _ = no_grad();
         using var file = SafetensorsFile.Open(Path);
         if (Metadata(file, "fingerprint") != fingerprint)
-            throw new InvalidDataException($"'{Path}' is from a run with another model, other examples, options or adapter; give the same ones, or another CheckpointFolder.");
+            throw new InvalidDataException($"'{Path}' is from a run with another model, other examples, options or adapter, or of an earlier version; give the same ones, or another CheckpointFolder.");
         Restore(file, "values", parameters.Values);
         Restore(file, "first_moment", optimizer.FirstMoment);
         Restore(file, "second_moment", optimizer.SecondMoment);
@@ -103,6 +103,9 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(deciding));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(adapter.Options));
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(model.Config));
+        // What the same options do has changed since version 0.1: with them a run would go on as neither.
+        if (adapter.Options.Dropout > 0) hash.AppendData("masks 2"u8);
+        if (refusals is not null) hash.AppendData("control 2"u8);
         hash.AppendData(Encoding.UTF8.GetBytes($"{adapter.ModelFingerprint} {model.Placement.DType} {penalty?.Description()} {examples.Count} {validation?.Count} {refusals?.Count}"));
         foreach (var layer in adapter.Layers) hash.AppendData(Encoding.UTF8.GetBytes($"{layer.Name} {layer.A.shape[0]}\n"));
         foreach (var example in examples.Concat(validation ?? []).Concat(refusals ?? []))

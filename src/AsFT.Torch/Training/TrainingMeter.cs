@@ -54,6 +54,8 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
             throw new TrainingDivergedException($"What is trained holds infinite or undefined numbers after step {step}. {WhatHelps}");
     }
 
+    private const string BeforeLearning = "Nothing had been learnt yet: the model itself has no finite scores there. Asked for an answer, it names the layer in which they begin; weights are damaged, or float16 is too narrow.";
+
     private string WhatHelps => "A lower learning rate or MaxGradientNorm usually helps. "
         + (LastCheckpoint is null ? "No training checkpoint was written." : $"The last good checkpoint is '{LastCheckpoint}'.");
 
@@ -76,7 +78,7 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
             if (!double.IsFinite(values[i]))
             {
                 var rows = string.Join(", ", _pending[i].Batches.SelectMany(batch => batch.Rows));
-                throw new TrainingDivergedException($"The loss became {values[i]} at step {_pending[i].Step} (examples {rows}). {WhatHelps}");
+                throw new TrainingDivergedException($"The loss became {values[i]} at step {_pending[i].Step} (examples {rows}). {(_pending[i].Step == 1 ? BeforeLearning : WhatHelps)}");
             }
         EpochCrossEntropy = (EpochCrossEntropy.Sum + values.Sum(), EpochCrossEntropy.Count + values.Length);
         _sinceReport = (_sinceReport.Sum + values.Sum(), _sinceReport.Count + values.Length);

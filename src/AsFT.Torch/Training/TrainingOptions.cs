@@ -59,8 +59,9 @@ public sealed record TrainingOptions
     /// <summary>
     /// Nats per token by which the mean cross-entropy of held-out refusals may rise above where it was when the run began,
     /// positive; 0.003 is a good first choice. When set, λ is found on the way, from <see cref="PenaltyWeight"/>: it rises
-    /// fast while the refusals (<see cref="FineTuner.HeldOutRefusals"/>) are less likely than that, and falls slowly, at
-    /// most to a third over the run, while they are more likely. Start high. Null: λ is fixed.
+    /// fast while the refusals (<see cref="FineTuner.HeldOutRefusals"/>) are on their way to more than half of that, and falls
+    /// slowly, at most to a third over the run, while they are not. Start high. <see cref="TrainingResult.Refusals"/> tells
+    /// whether the run ended within the tolerance. Null: λ is fixed.
     /// </summary>
     public double? RefusalTolerance { get; init; }
 

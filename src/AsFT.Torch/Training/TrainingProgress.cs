@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace AsFT.Torch.Training;
 
 /// <summary>State of a run at one report.</summary>
@@ -51,6 +53,22 @@ public sealed record TrainingResult
 
     /// <summary>Nats per token by which held-out refusals are less likely than when the run began; NaN without <see cref="TrainingOptions.RefusalTolerance"/>.</summary>
     public double RefusalLoss { get; init; } = double.NaN;
+
+    /// <summary><see cref="TrainingOptions.RefusalTolerance"/> of the run; null where λ was fixed.</summary>
+    public double? RefusalTolerance { get; init; }
+
+    /// <summary>Whether <see cref="RefusalLoss"/> ended within <see cref="RefusalTolerance"/>.</summary>
+    public RefusalOutcome Refusals => RefusalTolerance is not { } tolerance ? RefusalOutcome.NotMeasured
+        : RefusalLoss <= tolerance ? RefusalOutcome.Held : RefusalOutcome.NotHeld;
+
+    /// <summary>One sentence on <see cref="Refusals"/>, with both numbers and, where they were not held, what to do; null where none were measured.</summary>
+    public string? RefusalReport => Refusals switch
+    {
+        RefusalOutcome.NotMeasured => null,
+        RefusalOutcome.Held => string.Create(CultureInfo.InvariantCulture, $"The held-out refusals were held: {RefusalLoss:+0.0000;-0.0000} nats per token, {RefusalTolerance} allowed."),
+        _ => string.Create(CultureInfo.InvariantCulture, $"The held-out refusals were NOT held: {RefusalLoss:+0.0000;-0.0000} nats per token, {RefusalTolerance} allowed; lambda ended at {PenaltyWeight:G3}. ")
+            + "Start with a higher lambda, learn less (a lower learning rate, fewer epochs), or take harmful rows out of the training data; do not rely on this model's refusals.",
+    };
 
     /// <summary>Share of the final update that lies in the anchored subspace, in [0, 1]; NaN when it is not measured.</summary>
     public required double AnchoredShare { get; init; }

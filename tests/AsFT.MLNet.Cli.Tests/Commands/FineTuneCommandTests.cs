@@ -127,7 +127,7 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         Assert.Equal(found, facts.GetProperty("lambda found").GetDouble());
 
         var text = await Tool.Run([.. arguments, "--out", folder.File("text")]);
-        Assert.Contains($"lambda found {found:G4} (from 10;", text.Output);
+        Assert.Contains($"lambda found {found:G4} (from 10)", text.Output);
     }
 
     [Fact]

@@ -63,32 +63,7 @@ public sealed class AlignmentPenaltyMemoryTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The peak of resident memory is read from /proc.");
         var factor = rand(Size, 8);
-        Assert.True(PeakGrowth(() => factor.mm(factor.t())) > MatrixBytes / 2, "The measure does not see a matrix product.");
-        Assert.True(PeakGrowth(step) < MatrixBytes / 2);
+        Assert.True(PeakMemory.Growth(() => factor.mm(factor.t())) > MatrixBytes / 2, "The measure does not see a matrix product.");
+        Assert.True(PeakMemory.Growth(step) < MatrixBytes / 2);
     }
-
-    private static long PeakGrowth(Action action)
-    {
-        void Run()
-        {
-            using var scope = NewDisposeScope();
-            action();
-        }
-        Run();
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        // The peak is that of the whole process. When something else gives memory back meanwhile (the system drops pages of
-        // files when memory is short, the runtime its heap), a growth of that size hides below the old peak: not a measurement.
-        for (var attempt = 0; attempt < 50; attempt++)
-        {
-            // 5 sets the recorded peak back to what is resident now.
-            File.WriteAllText("/proc/self/clear_refs", "5");
-            var before = StatusBytes("VmHWM:");
-            for (var i = 0; i < 3; i++) Run();
-            if (before - StatusBytes("VmRSS:") < MatrixBytes / 8) return StatusBytes("VmHWM:") - before;
-        }
-        throw new InvalidOperationException("The process kept shrinking while it was measured.");
-    }
-
-    private static long StatusBytes(string line) => 1024 * long.Parse(File.ReadLines("/proc/self/status").Single(text => text.StartsWith(line, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
 }

@@ -11,7 +11,7 @@ internal static class TestLayers
     public static LoraLayer Create(string name, Tensor a, Tensor b, double scale = 1)
     {
         var linear = new LinearLayer(name, a.shape[1], b.shape[0], bias: false, (_, shape) => zeros(shape, a.dtype));
-        return new LoraLayer(linear, new Parameter(a.detach().clone()), new Parameter(b.detach().clone()), scale, dropout: 0, generator: null);
+        return new LoraLayer(linear, new Parameter(a.detach().clone()), new Parameter(b.detach().clone()), scale);
     }
 
     public static LoraLayer Random(string name, long outFeatures, long inFeatures, long rank, double scale = 1, ScalarType dtype = ScalarType.Float64, Generator? generator = null) =>

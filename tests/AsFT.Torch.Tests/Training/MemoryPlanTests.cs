@@ -92,7 +92,7 @@ public sealed class MemoryPlanTests
     [Fact]
     public void HalfPrecisionHalvesWhatTheModelHolds()
     {
-        MemoryPlan Plan(ComputePlacement placement) => MemoryPlan.Of(OneBillion, new(), Options, null, placement, 4, 256);
+        MemoryPlan Plan(ComputePlacement placement) => MemoryPlan.Of(OneBillion, new() { Dropout = 0 }, Options, null, placement, 4, 256);
         var (single, half) = (Plan(TinyLlama.Placement()), Plan(new(new Device(DeviceType.CUDA, 0), ScalarType.BFloat16)));
         Assert.Equal(single.Weights, 2 * half.Weights);
         Assert.Equal(single.Activations, 2 * half.Activations);

@@ -45,12 +45,14 @@ public sealed class PenaltyControllerTests : IDisposable
         var gradients = adapter.Layers.Select(layer => layer.B.grad!.clone()).ToArray();
         foreach (var size in new[] { 1e-4, 1e-3, 1e-2, 0.1 })
         {
-            var before = Math.Log(controller.Weight().item<float>());
+            var (before, last) = (Math.Log(controller.Weight().item<float>()), Evaluation.CrossEntropy(model, refusals));
             using (no_grad()) for (var i = 0; i < gradients.Length; i++) adapter.Layers[i].B.copy_(gradients[i] * size);
             controller.Adjust();
-            var excess = (Evaluation.CrossEntropy(model, refusals) - start) / 0.001 - 1;
-            var expected = excess > 0 ? 0.25 * Math.Min(excess, 4) : Math.Log(3) / 20 * Math.Max(excess, -1);
-            Assert.Equal(expected, Math.Log(controller.Weight().item<float>()) - before, 2e-3);
+            var now = Evaluation.CrossEntropy(model, refusals);
+            // Where they will be an eighth of the run later, two and a half looks, against half of the tolerance.
+            var excess = (now - start + 2.5 * (now - last)) / 0.0005 - 1;
+            var expected = excess > 0 ? 0.5 * Math.Min(excess, 2) : Math.Log(3) / 20 * Math.Max(excess, -1);
+            Assert.Equal(expected, Math.Log(controller.Weight().item<float>()) - before, 1e-2);
         }
         Assert.True(controller.RefusalLoss.item<float>() > 0.05, "The last update must harm them.");
 
@@ -59,7 +61,7 @@ public sealed class PenaltyControllerTests : IDisposable
         using (no_grad()) for (var i = 0; i < gradients.Length; i++) adapter.Layers[i].B.copy_(gradients[i] * 0.01);
         controller.Adjust();
         Assert.True(controller.RefusalLoss.item<float>() > 0.001);
-        Assert.Equal(reached, controller.Weight().item<float>());
+        Assert.InRange(controller.Weight().item<float>() / reached, 0.999 * Math.Pow(3, -1 / 20.0), 1);
     }
 
     [Fact]
@@ -85,6 +87,31 @@ public sealed class PenaltyControllerTests : IDisposable
         Assert.Equal(whole.Result.PenaltyWeight, resumed.Result.PenaltyWeight);
         Assert.Equal(whole.Result.RefusalLoss, resumed.Result.RefusalLoss);
         Assert.NotEqual(0.5, resumed.Result.PenaltyWeight);
+    }
+
+    [Fact]
+    public void A_run_says_whether_it_ended_within_the_tolerance_and_what_to_do_where_it_did_not()
+    {
+        var held = SmallRun.Train(Steered with { RefusalTolerance = 100 }).Result;
+        Assert.Equal((RefusalOutcome.Held, 100), (held.Refusals, held.RefusalTolerance));
+        Assert.StartsWith("The held-out refusals were held: ", held.RefusalReport, StringComparison.Ordinal);
+        var lost = held with { RefusalLoss = 0.00672, RefusalTolerance = 0.003, PenaltyWeight = 133.5 };
+        Assert.Equal(RefusalOutcome.NotHeld, lost.Refusals);
+        Assert.StartsWith("The held-out refusals were NOT held: +0.0067 nats per token, 0.003 allowed; lambda ended at 134. Start with a higher lambda", lost.RefusalReport, StringComparison.Ordinal);
+        Assert.Equal(RefusalOutcome.NotHeld, (held with { RefusalLoss = double.NaN }).Refusals);
+        var fixedWeight = SmallRun.Train(SmallRun.Options).Result;
+        Assert.Equal((RefusalOutcome.NotMeasured, null), (fixedWeight.Refusals, fixedWeight.RefusalReport));
+    }
+
+    [Fact]
+    public void A_model_that_has_no_finite_scores_for_the_refusals_is_refused_before_the_first_step()
+    {
+        using var model = CausalLanguageModel.Create(SmallRun.Config, SmallRun.Placement, seed: 1);
+        using (no_grad()) model.Decoder.Embedding.fill_(float.NaN);
+        using var adapter = LoraAdapter.Attach(model.LinearLayers(), new LoraOptions { Rank = 4 }, seed: 2);
+        using var penalty = new AlignmentPenalty(null, adapter.Layers, new() { Projection = AlignmentProjection.None });
+        var error = Assert.Throws<NonFiniteScoresException>(() => new FineTuner(model, adapter, penalty, Steered) { HeldOutRefusals = SmallRun.Refusals() }.Train(SmallRun.Examples(3, 1)));
+        Assert.Contains("held-out refusal 0", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

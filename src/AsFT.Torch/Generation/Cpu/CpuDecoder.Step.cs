@@ -41,9 +41,12 @@ internal sealed unsafe partial class CpuDecoder
         return logits;
     }
 
-    /// <summary>The most likely token of each row.</summary>
-    public long[] Likeliest() =>
-        [.. Enumerable.Range(0, _rows).Select(row => (long)RowMath.LargestAt(_logits + (long)row * _config.VocabularySize, _config.VocabularySize))];
+    /// <summary>The most likely token of each row; <see cref="TokenChooser.NoToken"/> where the scores are not all finite.</summary>
+    public long[] Likeliest() => [.. Enumerable.Range(0, _rows).Select(row =>
+    {
+        var logits = _logits + (long)row * _config.VocabularySize;
+        return RowMath.AreFinite(logits, _config.VocabularySize) ? RowMath.LargestAt(logits, _config.VocabularySize) : TokenChooser.NoToken;
+    })];
 
     // The cache moves when it loses rows, and only then.
     private void FindCache()

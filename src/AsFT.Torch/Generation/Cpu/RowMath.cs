@@ -132,6 +132,19 @@ internal static unsafe class RowMath
         for (; i < to; i++) y[NarrowProduct.Place(i, columns)] = gate[i] / (1 + MathF.Exp(-gate[i])) * up[i];
     }
 
+    /// <summary>Whether no number is infinite or undefined.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static bool AreFinite(float* x, int count)
+    {
+        // 0 times a number is 0, and NaN where it is infinite or none.
+        var sums = Vector512<float>.Zero;
+        var i = 0;
+        for (; i + Width <= count; i += Width) sums += Vector512.Load(x + i) * Vector512<float>.Zero;
+        var sum = Vector512.Sum(sums);
+        for (; i < count; i++) sum += x[i] * 0;
+        return sum == 0;
+    }
+
     /// <summary>Place of the largest number; the first of equals, and NaN counts as largest, as in libtorch.</summary>
     public static int LargestAt(float* x, int count)
     {

@@ -25,6 +25,7 @@ public sealed class RefusalLikelihood
     private readonly int _sequenceCount;
     private readonly int _tokenCount;
     private readonly int[][] _eventsOfPrompt;
+    private readonly TokenizedExample[] _sequences;
     private readonly (TrainingBatch Batch, long[] Owners)[] _batches;
 
     /// <summary>Beginnings of refusals that aligned English models are known for; give the model's own wording where it is known.</summary>
@@ -50,7 +51,7 @@ public sealed class RefusalLikelihood
         if (Refusals.Any(string.IsNullOrWhiteSpace)) throw new ArgumentException("A reference refusal is blank.", nameof(refusals));
 
         TokenizedExample[] sequences = [.. prompts.SelectMany(prompt => Refusals.Select(refusal => WithoutEnd(template.Tokenize(tokenizer, prompt with { Response = refusal }))))];
-        (_promptCount, _sequenceCount, _tokenCount) = (prompts.Count, sequences.Length, sequences.Sum(TrainingBatch.SupervisedCount));
+        (_sequences, _promptCount, _sequenceCount, _tokenCount) = (sequences, prompts.Count, sequences.Length, sequences.Sum(TrainingBatch.SupervisedCount));
         _eventsOfPrompt = [.. Enumerable.Range(0, prompts.Count).Select(p => Events(sequences, p * Refusals.Count, Refusals.Count))];
         Longest = sequences.Max(sequence => sequence.Ids.Length);
         _batches = [.. Enumerable.Range(0, sequences.Length).OrderByDescending(i => sequences[i].Ids.Length).Chunk(batchSize).Select(rows =>
@@ -70,6 +71,7 @@ public sealed class RefusalLikelihood
     /// <param name="model">The model, as it is now.</param>
     /// <param name="cancellationToken">Looked at before every batch.</param>
     /// <exception cref="ArgumentException">Prompt and refusal are longer than the model's positions.</exception>
+    /// <exception cref="NonFiniteScoresException">The model's scores are infinite or not numbers; names the layer in which they begin.</exception>
     public RefusalScore Measure(CausalLanguageModel model, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -92,7 +94,10 @@ public sealed class RefusalLikelihood
             var losses = nn.functional.cross_entropy(logits, Upload(batch.Labels), reduction: nn.Reduction.None);
             sums.index_add_(0, Upload(owners), losses.neg().to(exact), one);
         }
-        return Combine(sums.to(ScalarType.Float64, CPU).data<double>().ToArray());
+        var found = sums.to(ScalarType.Float64, CPU).data<double>().ToArray();
+        return Array.FindIndex(found, value => !double.IsFinite(value)) is >= 0 and var i
+            ? throw NonFiniteScores.Explain(model, _sequences[i].Ids, $"prompt {i / Refusals.Count} with the refusal '{Refusals[i % Refusals.Count]}'")
+            : Combine(found);
     }
 
     private RefusalScore Combine(double[] logProbabilities)

@@ -70,7 +70,7 @@ public sealed class CpuDecoderTests
             foreach (var layer in adapter.Layers) layer.B.normal_(0, 0.5);
         adapter.Train(false);
         AssertStepsAgree(model);
-        // Dropout is libtorch's.
+        // It knows no dropout.
         adapter.Train(true);
         Assert.False(CpuDecoder.Handles(model, 64));
     }
