@@ -6,9 +6,9 @@ namespace AsFT.MLNet.Cli;
 /// <summary>What <c>training.json</c> holds.</summary>
 internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Options, TrainingRecord.Summary Result, IReadOnlyList<TrainingProgress> History)
 {
-    public static TrainingRecord Of(AsftFineTuneOptions options, TrainingResult result) => new(Plain(options), Summary.Of(result), result.History);
+    public static TrainingRecord Of(AsftFineTuneOptions options, TrainingResult result) => new(Plain(options.WithoutPlaces()), Summary.Of(result), result.History);
 
-    // The options without what lives only in this process.
+    // The options without what lives only in this process, and without where things lie on this machine.
     private static Dictionary<string, object?> Plain(AsftFineTuneOptions options) => typeof(AsftFineTuneOptions).GetProperties(BindingFlags.Instance | BindingFlags.Public)
         .Where(property => property.Name is not (nameof(AsftFineTuneOptions.Progress) or nameof(AsftFineTuneOptions.CancellationToken)))
         .ToDictionary(property => char.ToLowerInvariant(property.Name[0]) + property.Name[1..], property => property.GetValue(options));

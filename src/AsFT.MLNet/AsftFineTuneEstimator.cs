@@ -73,6 +73,6 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
         options.Seed = HostDefaults.Seed(_environment, options.Seed);
         var placement = HostDefaults.Placement(_environment, options.Device, options.DType);
         var (model, result) = new FineTuneRun(options, placement, log, progress, cancellation.Token).Execute(train, validation);
-        return new AsftFineTuneTransformer(_environment, options, new ModelSource(model, options.AlignedModelPath!), result);
+        return new AsftFineTuneTransformer(_environment, options, new ModelSource(model, options.AlignedModelPath!, options.NameOfModel()), result);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
+using AsFT.MLNet.Persistence;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Training;
 
@@ -237,6 +238,12 @@ public sealed partial class AsftFineTuneOptions
     public string? AdapterOutputFolder { get; set; }
 
     /// <summary>
+    /// What the adapter's configuration names as the model below it (<c>base_model_name_or_path</c>), for PEFT to load: a name on the Hub, or a path.
+    /// Null: the Hub's name of a model in the Hub's cache, else the name of its folder, and never where it lies on this machine.
+    /// </summary>
+    public string? AdapterModelName { get; set; }
+
+    /// <summary>
     /// Whether a saved <c>model.zip</c> carries the whole model folder. Otherwise it carries the adapter and a reference
     /// (path, size, SHA-256) to <see cref="AlignedModelPath"/>.
     /// </summary>
@@ -255,6 +262,19 @@ public sealed partial class AsftFineTuneOptions
 
     /// <summary>Told what a run begins with, before each piece of work that can take long.</summary>
     internal Action<string>? StageBegun { get; set; }
+
+    /// <summary>What the adapter's configuration names as the model below it.</summary>
+    internal string NameOfModel() => AdapterModelName is { Length: > 0 } name ? name : PublicName.Of(Path.GetFullPath(AlignedModelPath!));
+
+    /// <summary>A copy for a file that may be published: names instead of paths.</summary>
+    internal AsftFineTuneOptions WithoutPlaces()
+    {
+        var copy = Copy();
+        static string? Name(string? path) => path is null ? null : PublicName.Of(path);
+        (copy.AlignedModelPath, copy.BaseModelPath, copy.DirectionPath) = (Name(AlignedModelPath), Name(BaseModelPath), Name(DirectionPath));
+        (copy.HeldOutRefusalsPath, copy.CheckpointFolder, copy.AdapterOutputFolder) = (Name(HeldOutRefusalsPath), Name(CheckpointFolder), Name(AdapterOutputFolder));
+        return copy;
+    }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
     internal AsftFineTuneOptions Copy() => OptionsCheck.WithOwnArrays((AsftFineTuneOptions)MemberwiseClone());

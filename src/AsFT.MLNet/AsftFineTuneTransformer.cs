@@ -113,9 +113,9 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         MlNetInternals.SaveFineTune(ctx, saved.Parts(_source.Adapter(), _source.Folder));
     }
 
-    internal static AsftFineTuneTransformer Load(IHostEnvironment environment, Action<string, Action<Stream>> readPart)
+    internal static AsftFineTuneTransformer Load(IHostEnvironment environment, SavedParts parts)
     {
-        var (source, saved) = FineTuneReader.Read(environment, readPart, AsftLoadOptions.Current);
+        var (source, saved) = FineTuneReader.Read(environment, parts, AsftLoadOptions.Current);
         return new AsftFineTuneTransformer(environment, saved.Options, source, saved.Result);
     }
 

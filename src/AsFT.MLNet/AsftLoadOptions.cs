@@ -36,8 +36,18 @@ public sealed class AsftLoadOptions
     /// <summary>Changes the saved options of scoring transformers: column names, thresholds, batches, cancellation. null: all as saved.</summary>
     public Action<ScoreHarmfulnessOptions>? ConfigureScoring { get; set; }
 
-    /// <summary>Folder of the zip that is being loaded, where it is known.</summary>
-    internal string? ZipFolder { get; private set; }
+    /// <summary>
+    /// Folders under which models may lie that a zip refers to; null: also where the model was when it was saved, if that is a local folder
+    /// with exactly the recorded files. Beside the zip is always looked first. A zip of unknown origin names whatever folder it likes;
+    /// with roots given, none outside of them is looked at.
+    /// </summary>
+    public IReadOnlyList<string>? ModelRoots { get; set; }
+
+    /// <summary>The zip that is being loaded, where it is known.</summary>
+    internal string? ZipPath { get; private set; }
+
+    /// <summary>Its folder.</summary>
+    internal string? ZipFolder => Path.GetDirectoryName(ZipPath);
 
     /// <summary>The options of the load that is under way in this flow of control.</summary>
     internal static AsftLoadOptions Current => Ambient.Value ?? new AsftLoadOptions();
@@ -58,11 +68,11 @@ public sealed class AsftLoadOptions
     }
 
     /// <summary>Makes these options the current ones while an action runs. ML.NET's own loading has no room for them.</summary>
-    internal T Use<T>(string? zipFolder, Func<T> action)
+    internal T Use<T>(string zipPath, Func<T> action)
     {
         var before = Ambient.Value;
         var current = (AsftLoadOptions)MemberwiseClone();
-        current.ZipFolder = zipFolder;
+        current.ZipPath = Path.GetFullPath(zipPath);
         Ambient.Value = current;
         try
         {

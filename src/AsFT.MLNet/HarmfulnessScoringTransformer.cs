@@ -76,9 +76,9 @@ public sealed class HarmfulnessScoringTransformer : ITransformer, IDisposable
 
     void ICanSaveModel.Save(ModelSaveContext ctx) => MlNetInternals.SaveScoring(ctx, SavedScoring.Parts(_options, _source, TrainingResult));
 
-    internal static HarmfulnessScoringTransformer Load(IHostEnvironment environment, Action<string, Action<Stream>> readPart)
+    internal static HarmfulnessScoringTransformer Load(IHostEnvironment environment, SavedParts parts)
     {
-        var (options, source, result) = ScoringReader.Read(environment, readPart, AsftLoadOptions.Current);
+        var (options, source, result) = ScoringReader.Read(environment, parts, AsftLoadOptions.Current);
         return new HarmfulnessScoringTransformer(environment, options, source, result);
     }
 

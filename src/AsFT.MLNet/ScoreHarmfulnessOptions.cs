@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
+using AsFT.MLNet.Persistence;
 using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet;
@@ -66,6 +67,14 @@ public sealed class ScoreHarmfulnessOptions
         if (Judge is null)
             throw new ArgumentException("Judge is not set; it is one of ModerationModelOptions, RefusalMatchOptions, ClassifierOptions, ChatModelOptions and CustomJudgeOptions.", nameof(Judge));
         Judge.Validate();
+    }
+
+    /// <summary>A copy for a file that may be published: names instead of paths.</summary>
+    internal ScoreHarmfulnessOptions WithoutPlaces()
+    {
+        var copy = Copy();
+        if (copy.Judge is ModerationModelOptions { ModelPath: { } path } moderation) moderation.ModelPath = PublicName.Of(path);
+        return copy;
     }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>

@@ -54,7 +54,7 @@ internal sealed class FineTuneCommand : ToolCommand
         // Before the new adapter comes: beside an older run's model it would pass for that one's.
         foreach (var old in new[] { modelFile, folder.Path("training.json") }) File.Delete(old);
         tuned.SaveAdapter(adapter);
-        AtomicOutput.WriteFile(modelFile, path => ml.Model.Save(tuned, train.Schema, path));
+        ml.Model.SaveAsft(tuned, train.Schema, modelFile);
         var record = TrainingRecord.Of(options, tuned.TrainingResult!);
         AtomicOutput.WriteFile(folder.Path("training.json"), path => File.WriteAllText(path, ToolRun.ToJson(record)));
         folder.Keep();

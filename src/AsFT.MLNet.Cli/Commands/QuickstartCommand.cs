@@ -52,7 +52,7 @@ internal sealed class QuickstartCommand : ToolCommand
             DirectionCommand.Write(run, WorldAssets.AlignedModel, WorldAssets.BaseModel, WorldBuilder.LoraOptions.TargetModules, direction);
             File.Delete(model);
             tuned.SaveAdapter(adapter);
-            AtomicOutput.WriteFile(model, path => ml.Model.Save(tuned, data.Schema, path));
+            ml.Model.SaveAsft(tuned, data.Schema, model);
             folder.Keep();
         }
         var (png, svg) = QuickstartPlot.Save(folder.Path("quickstart"), "Fine-tuned on a task with 10 % harmful examples",

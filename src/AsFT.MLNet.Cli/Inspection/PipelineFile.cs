@@ -3,7 +3,6 @@ using AsFT.MLNet.Persistence;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
-using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Inspection;
 
@@ -17,17 +16,11 @@ internal static class PipelineFile
         if (zip is null) return report;
         report.Facts["entries"] = zip.Entries.Count;
         report.Facts["unpacked bytes"] = zip.Entries.Sum(entry => entry.Length);
-        // What the file itself tells needs no model folder.
-        if (Find(zip, SavedFineTune.PartName) is { } part)
-        {
-            if (Inspector.Try(report, () => Read(part)) is not { } saved) return report;
-            AddFineTune(report, saved);
-        }
-        AddAdapter(report, zip);
-        // Loading checks the model folder below the adapter; weights are not read.
-        if (Inspector.Try(report, () => new MLContext().Model.LoadAsft(path, new AsftLoadOptions(), out _)) is not { } model) return report;
-        using var disposable = model as IDisposable;
-        Inspector.Try(report, () => Pipelines.FindFineTuned(model, path));
+        // Nothing is unpacked and nothing loaded: the parts tell, and a file that would harm who loads it can be looked at.
+        if (Inspector.Try(report, () => Find(zip, path)) is not { } parts || Inspector.Try(report, () => SavedFineTune.Read(parts)) is not { } saved) return report;
+        AddFineTune(report, saved);
+        if (Inspector.Try(report, () => ReadHeader(parts)) is { } header) report.Tensors = Inspector.Group(header.Entries.Values);
+        Inspector.Try(report, () => CheckModel(parts, saved, path));
         return report;
     }
 
@@ -36,19 +29,31 @@ internal static class PipelineFile
     public static AsftFineTuneOptions ReadOptions(string path)
     {
         using var zip = new ZipArchive(InputFile.Open(path));
-        return Read(Find(zip, SavedFineTune.PartName) ?? throw new InvalidDataException($"'{path}' is an ML.NET model without an AsFT fine-tuned language model in it.")).Options;
+        return SavedFineTune.Read(Find(zip, path)).Options;
     }
 
-    private static SavedFineTune Read(ZipArchiveEntry part)
+    // Of several fine-tunes in one pipeline, the last.
+    private static SavedParts Find(ZipArchive zip, string path) => SavedParts.Beside(zip, SavedFineTune.PartName, path)
+        ?? throw new InvalidDataException($"'{path}' is an ML.NET model without an AsFT fine-tuned language model in it.");
+
+    private static SafetensorsHeader ReadHeader(SavedParts parts)
     {
-        using var stream = part.Open();
-        return SavedFineTune.Read(stream);
+        var (name, length) = (parts.Name(AdapterFiles.WeightsName), parts.Length(AdapterFiles.WeightsName) ?? 0);
+        var jsonLength = SafetensorsHeader.JsonLength(parts.ReadStart(AdapterFiles.WeightsName, SafetensorsHeader.PrefixSize), length, name);
+        return SafetensorsHeader.Parse(parts.ReadStart(AdapterFiles.WeightsName, SafetensorsHeader.PrefixSize + jsonLength).AsSpan(SafetensorsHeader.PrefixSize), length, name);
+    }
+
+    private static SavedFineTune CheckModel(SavedParts parts, SavedFineTune saved, string path)
+    {
+        if (saved.IsModelEmbedded) LocatedModel.CheckEmbedded(parts, saved.Model);
+        else new AsftLoadOptions().Use(path, () => LocatedModel.Open(parts, saved.Model, isEmbedded: false, null, AsftLoadOptions.Current, ModelRole.Aligned)).Dispose();
+        return saved;
     }
 
     private static void AddFineTune(InspectionReport report, SavedFineTune saved)
     {
         var options = saved.Options;
-        report.Facts["model below"] = saved.IsModelEmbedded ? "in the file" : saved.Model.Path;
+        report.Facts["model below"] = saved.IsModelEmbedded ? "in the file" : saved.Model.RelativePath ?? saved.Model.Path;
         report.Facts["columns"] = $"{options.PromptColumnName} -> {options.OutputColumnName}";
         report.Facts["template"] = options.Template;
         if (options.Preset is not null) report.Facts["preset"] = options.Preset;
@@ -72,28 +77,4 @@ internal static class PipelineFile
         report.Facts["lambda found"] = result.PenaltyWeight;
         report.Facts["refusal loss"] = result.RefusalLoss;
     }
-
-    private static void AddAdapter(InspectionReport report, ZipArchive zip)
-    {
-        if (Find(zip, AdapterFiles.WeightsName) is not { } entry) return;
-        var folder = Directory.CreateTempSubdirectory("asft-info-");
-        try
-        {
-            var path = Path.Combine(folder.FullName, AdapterFiles.WeightsName);
-            using var file = Inspector.Try(report, () =>
-            {
-                entry.ExtractToFile(path);
-                return SafetensorsFile.Open(path);
-            });
-            if (file is not null) report.Tensors = Inspector.Group(file.Entries.Values);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
-
-    // Of several fine-tunes in one pipeline, the last.
-    private static ZipArchiveEntry? Find(ZipArchive zip, string part) =>
-        zip.Entries.LastOrDefault(entry => entry.FullName.Split('/', '\\')[^1] == part);
 }

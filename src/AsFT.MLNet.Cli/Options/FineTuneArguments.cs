@@ -131,6 +131,7 @@ internal sealed class FineTuneArguments
         Add("--device", "auto, cpu, cuda, cuda:N or mps", (o, v) => o.Device = v, "auto");
         AddChoice("--dtype", "Number format of the frozen weights", DeviceOptions.DTypes, Defaults.DType, (o, v) => o.DType = v.ToLowerInvariant());
         Add("--seed", "Seed of everything random", (o, v) => o.Seed = v, HostDefaults.DefaultSeed);
+        Add<string?>("--adapter-model-name", "What adapter_config.json names as the model below, for PEFT: a name on the Hub, or a path; left out: the model's name", (o, v) => o.AdapterModelName = v, helpName: "NAME");
         Add("--save-whole-model", "model.zip carries the model folder itself, not a reference to it", (o, v) => o.SaveWholeModel = v, Defaults.SaveWholeModel);
     }
 

@@ -50,7 +50,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             if (rows.ValidationCounts is { } counts) result = result with { ValidationRows = counts };
             if (options.AdapterOutputFolder is not null)
             {
-                adapter.Save(options.AdapterOutputFolder, Path.GetFullPath(folder));
+                adapter.Save(options.AdapterOutputFolder, options.NameOfModel());
                 Info($"Adapter written to '{options.AdapterOutputFolder}'");
             }
             return (new FineTunedModel(model, tokenizer, template, adapter), result);

@@ -1,6 +1,8 @@
+using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using AsFT.MLNet;
 using AsFT.MLNet.Interop;
+using AsFT.MLNet.Persistence;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
@@ -66,12 +68,8 @@ internal static class MlNetInternals
 
     internal static VersionInfo ScoringVersionInfo() => new("ASFTHARM", FirstVersion, FirstVersion, FirstVersion, typeof(MlNetInternals).Assembly.FullName, ScoringLoader);
 
-    /// <summary>Hands out the named binary parts that were saved.</summary>
-    internal static void ReadPart(ModelLoadContext context, string name, Action<Stream> read)
-    {
-        if (!context.TryLoadBinaryStream(name, reader => read(reader.BaseStream)))
-            throw new InvalidDataException($"The model file has no part '{name}'; it is damaged or was not written by AsFT.MLNet.");
-    }
+    /// <summary>The named binary parts that were saved. ML.NET's own reader would unpack each to the end, however large, before it hands it out.</summary>
+    internal static SavedParts Parts(ModelLoadContext context) => new(ArchiveOf(context.Repository), context.Directory ?? "", AsftLoadOptions.Current.ZipPath);
 
     private static void Save(ModelSaveContext context, VersionInfo version, IEnumerable<KeyValuePair<string, Action<Stream>>> parts)
     {
@@ -79,6 +77,9 @@ internal static class MlNetInternals
         context.SetVersionInfo(version);
         foreach (var (name, write) in parts) context.SaveBinaryStream(name, writer => write(writer.BaseStream));
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_archive")]
+    private static extern ref ZipArchive ArchiveOf(RepositoryReader reader);
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "Microsoft.ML.Data.IInternalCatalog.get_Environment")]
     private static extern IHostEnvironment EnvironmentOf(TransformsCatalog catalog);
@@ -96,7 +97,7 @@ internal static class AsftFineTuneLoader
     internal static AsftFineTuneTransformer Create(IHostEnvironment environment, ModelLoadContext context)
     {
         context.CheckAtModel(MlNetInternals.FineTuneVersionInfo());
-        return AsftFineTuneTransformer.Load(environment, (name, read) => MlNetInternals.ReadPart(context, name, read));
+        return AsftFineTuneTransformer.Load(environment, MlNetInternals.Parts(context));
     }
 }
 
@@ -106,6 +107,6 @@ internal static class HarmfulnessScoringLoader
     internal static HarmfulnessScoringTransformer Create(IHostEnvironment environment, ModelLoadContext context)
     {
         context.CheckAtModel(MlNetInternals.ScoringVersionInfo());
-        return HarmfulnessScoringTransformer.Load(environment, (name, read) => MlNetInternals.ReadPart(context, name, read));
+        return HarmfulnessScoringTransformer.Load(environment, MlNetInternals.Parts(context));
     }
 }

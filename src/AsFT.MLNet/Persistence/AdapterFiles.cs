@@ -12,12 +12,17 @@ internal sealed record AdapterFiles(byte[] Config, byte[] Weights)
     public const string WeightsName = "adapter_model.safetensors";
 
     /// <summary>The files that an adapter would write.</summary>
-    public static AdapterFiles Of(LoraAdapter adapter, string modelFolder)
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="modelName">What its configuration names as the model below.</param>
+    public static AdapterFiles Of(LoraAdapter adapter, string modelName)
     {
         using var folder = PassingFolder.InTemp("adapter");
-        adapter.Save(folder.Path, Path.GetFullPath(modelFolder));
+        adapter.Save(folder.Path, modelName);
         return new AdapterFiles(File.ReadAllBytes(Path.Combine(folder.Path, ConfigName)), File.ReadAllBytes(Path.Combine(folder.Path, WeightsName)));
     }
+
+    /// <summary>The files in a zip.</summary>
+    public static AdapterFiles Read(SavedParts parts) => new(parts.ReadBytes(ConfigName, SavedParts.MaxTextBytes), parts.ReadBytes(WeightsName, Array.MaxLength));
 
     /// <summary>Writes the PEFT folder.</summary>
     public void Write(string folder) => AtomicOutput.WriteFolder(folder, partial =>

@@ -23,10 +23,10 @@ internal sealed record ModelRole(string Purpose, string LoadOption)
 }
 
 /// <summary>Which model folder an adapter belongs to: where it was, and what was in it.</summary>
-/// <param name="Path">Full path when it was saved.</param>
-/// <param name="RelativePath">The same from the current folder of the process that saved it.</param>
+/// <param name="Path">Full path where it is; in a zip that knows it by <paramref name="RelativePath"/>, or that carries it, its name alone.</param>
+/// <param name="RelativePath">The same from the zip's folder, where <c>SaveAsft</c> wrote the zip; null elsewhere. Version 0.1 recorded it from the folder of the saving process.</param>
 /// <param name="Files">Every file that the model's answers depend on, by name.</param>
-internal sealed record ModelReference(string Path, string RelativePath, IReadOnlyList<ModelFile> Files)
+internal sealed record ModelReference(string Path, string? RelativePath, IReadOnlyList<ModelFile> Files)
 {
     // What the config and tokenizer readers look at.
     private static readonly string[] SmallFiles =
@@ -41,15 +41,19 @@ internal sealed record ModelReference(string Path, string RelativePath, IReadOnl
     public static ModelReference Of(string folder)
     {
         var full = System.IO.Path.GetFullPath(folder);
-        return new ModelReference(full, System.IO.Path.GetRelativePath(Directory.GetCurrentDirectory(), full),
+        return new ModelReference(full, null,
             [.. Names(full).Select(name => System.IO.Path.Combine(full, name)).Select(path => new ModelFile(System.IO.Path.GetFileName(path), InputFile.Length(path), Hash(path)))]);
     }
 
     /// <summary>The same model, found in another place.</summary>
-    public ModelReference At(string folder)
+    public ModelReference At(string folder) => this with { Path = System.IO.Path.GetFullPath(folder), RelativePath = null };
+
+    /// <summary>As it is written into a zip: by its place from the zip's folder where that is known, else by its full path; of a model that the zip carries, the name alone.</summary>
+    public ModelReference Recorded(bool isEmbedded)
     {
-        var full = System.IO.Path.GetFullPath(folder);
-        return this with { Path = full, RelativePath = System.IO.Path.GetRelativePath(Directory.GetCurrentDirectory(), full) };
+        if (isEmbedded) return this with { Path = PublicName.Of(Path), RelativePath = null };
+        if (SavePlace.ZipFolder is not { } folder || !System.IO.Path.IsPathFullyQualified(Path)) return this;
+        return this with { Path = PublicName.Of(Path), RelativePath = System.IO.Path.GetRelativePath(folder, Path).Replace('\\', '/') };
     }
 
     /// <summary>Names of the files in a folder that the model's answers depend on, sorted; other files may come and go.</summary>
@@ -63,33 +67,45 @@ internal sealed record ModelReference(string Path, string RelativePath, IReadOnl
         return [.. weights.Concat(SmallFiles.Where(name => File.Exists(System.IO.Path.Combine(folder, name)))).Order(StringComparer.Ordinal)];
     }
 
+    /// <summary>Makes sure that a reference read from a zip names files of a model and nothing else, each once: names become paths.</summary>
+    /// <param name="part">The zip and its part, in messages.</param>
+    /// <exception cref="InvalidDataException">It names something else.</exception>
+    public void CheckNames(string part)
+    {
+        if (string.IsNullOrEmpty(Path) || Files.Count == 0) throw new InvalidDataException($"'{part}' names no model folder, or no file of it.");
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var file in Files)
+        {
+            if (!RecordedPlace.IsName(file.Name) || !IsModelFile(file.Name))
+                throw new InvalidDataException($"'{part}' names '{file.Name}' as a file of the model, which is none or leaves the model's folder.");
+            if (!seen.Add(file.Name)) throw new InvalidDataException($"'{part}' names the file '{file.Name}' twice.");
+            if (file.Size < 0 || string.IsNullOrEmpty(file.Sha256)) throw new InvalidDataException($"'{part}' does not tell size and SHA-256 of the file '{file.Name}'.");
+        }
+    }
+
     /// <summary>Compares names and sizes.</summary>
-    /// <exception cref="InvalidDataException">The folder holds another model; names the first difference.</exception>
-    public void CheckSizes(string folder, ModelRole role)
+    /// <returns>The first difference; null: none.</returns>
+    public string? Difference(string folder)
     {
         foreach (var file in Files)
         {
             var path = System.IO.Path.Combine(folder, file.Name);
-            if (!File.Exists(path)) throw Changed(folder, role, $"'{file.Name}' is missing");
-            if (InputFile.Length(path) is var bytes && bytes != file.Size) throw Changed(folder, role, $"'{file.Name}' has {bytes} bytes, not {file.Size}");
+            if (!File.Exists(path)) return $"'{file.Name}' is missing";
+            if (InputFile.Length(path) is var length && length != file.Size) return $"'{file.Name}' has {length} bytes, not {file.Size}";
         }
-        if (Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name)) is { } added) throw Changed(folder, role, $"'{added}' was not there");
+        return Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name)) is { } added ? $"'{added}' was not there" : null;
     }
 
     /// <summary>Compares contents; reads all files.</summary>
-    /// <exception cref="InvalidDataException">The folder holds another model; names the first difference.</exception>
-    public void CheckContents(string folder, ModelRole role)
-    {
-        foreach (var file in Files)
-            if (Hash(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) throw Changed(folder, role, $"the content of '{file.Name}' differs (SHA-256)");
-    }
+    /// <returns>The first difference; null: none.</returns>
+    public string? ContentDifference(string folder) =>
+        Files.FirstOrDefault(file => Hash(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) is { } changed ? $"the content of '{changed.Name}' differs (SHA-256)" : null;
 
-    private static InvalidDataException Changed(string folder, ModelRole role, string difference) =>
-        new($"The model in '{folder}' is not the one {role.Purpose}: {difference}. Put the model back, or name its place with AsftLoadOptions.{role.LoadOption}.");
+    private static bool IsModelFile(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name == ModelCheckpoint.IndexFile || SmallFiles.Contains(name);
 
     private static string Hash(string path)
     {
-        using var stream = InputFile.Open(path, FileOptions.SequentialScan, bufferSize: 1 << 20);
+        using var stream = InputFile.Open(path, FileOptions.SequentialScan, 1 << 20);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 }

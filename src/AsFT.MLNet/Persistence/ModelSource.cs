@@ -1,5 +1,4 @@
 using AsFT.MLNet.FineTuning;
-using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet.Persistence;
 
@@ -8,32 +7,35 @@ internal sealed class ModelSource : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly Func<FineTunedModel>? _load;
-    private readonly PassingFolder? _extracted;
+    private readonly LocatedModel? _located;
+    private readonly string? _modelName;
     private FineTunedModel? _model;
     private AdapterFiles? _adapter;
     private ModelReference? _reference;
     private bool _isDisposed;
 
     /// <summary>A model just trained.</summary>
-    public ModelSource(FineTunedModel model, string folder)
+    /// <param name="model">The model.</param>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="modelName">What the adapter's configuration names as the model below it.</param>
+    public ModelSource(FineTunedModel model, string folder, string modelName)
     {
         _model = model;
+        _modelName = modelName;
         Folder = Path.GetFullPath(folder);
     }
 
     /// <summary>A model to be read.</summary>
     /// <param name="load">Reads it.</param>
-    /// <param name="folder">Its folder.</param>
+    /// <param name="located">Its folder and what is in it; goes with this object.</param>
     /// <param name="adapter">Its adapter.</param>
-    /// <param name="reference">What is in the folder.</param>
-    /// <param name="extracted">The folder, where it is a passing one that goes with this object.</param>
-    public ModelSource(Func<FineTunedModel> load, string folder, AdapterFiles adapter, ModelReference reference, PassingFolder? extracted)
+    public ModelSource(Func<FineTunedModel> load, LocatedModel located, AdapterFiles adapter)
     {
         _load = load;
         _adapter = adapter;
-        _reference = reference;
-        _extracted = extracted;
-        Folder = Path.GetFullPath(folder);
+        _reference = located.Reference;
+        _located = located;
+        Folder = Path.GetFullPath(located.Folder);
     }
 
     /// <summary>The model's folder.</summary>
@@ -55,7 +57,7 @@ internal sealed class ModelSource : IDisposable
         lock (_lock)
         {
             CheckNotDisposed();
-            return _adapter ??= AdapterFiles.Of(_model!.Adapter, Folder);
+            return _adapter ??= AdapterFiles.Of(_model!.Adapter, _modelName!);
         }
     }
 
@@ -77,7 +79,7 @@ internal sealed class ModelSource : IDisposable
             _isDisposed = true;
             _model?.Dispose();
             _model = null;
-            _extracted?.Dispose();
+            _located?.Dispose();
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AsFT.Torch.Input;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.Persistence;
@@ -19,6 +20,7 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
+        RespectNullableAnnotations = true,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new JsonStringEnumConverter() },
     };
@@ -27,30 +29,26 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
     public int Format { get; init; }
 
     /// <summary>The parts of the zip, in order.</summary>
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="folder">Where the model lies.</param>
     public IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(AdapterFiles adapter, string folder)
     {
-        yield return new(PartName, stream => JsonSerializer.Serialize(stream, this with { Format = CurrentFormat }, Json));
+        var written = this with { Format = CurrentFormat, Options = Options.WithoutPlaces(), Model = Model.Recorded(IsModelEmbedded) };
+        yield return new(PartName, stream => JsonSerializer.Serialize(stream, written, Json));
         yield return new(AdapterFiles.ConfigName, stream => stream.Write(adapter.Config));
         yield return new(AdapterFiles.WeightsName, stream => stream.Write(adapter.Weights));
         if (!IsModelEmbedded) yield break;
-        foreach (var part in ModelFolder.Parts(Model, folder)) yield return part;
+        foreach (var part in LocatedModel.Parts(Model, folder)) yield return part;
     }
 
     /// <summary>Reads the JSON part.</summary>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public static SavedFineTune Read(Stream stream)
+    public static SavedFineTune Read(SavedParts parts)
     {
-        SavedFineTune? saved;
-        try
-        {
-            saved = JsonSerializer.Deserialize<SavedFineTune>(stream, Json);
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"The model file's part '{PartName}' is damaged: {e.Message}", e);
-        }
-        if (saved is not { Options: not null, Model.Files: not null }) throw new InvalidDataException($"The model file's part '{PartName}' lacks the options or the model.");
-        ModelFolder.CheckNames(saved.Model, PartName);
+        var name = parts.Name(PartName);
+        var saved = JsonInput.Read<SavedFineTune>(parts.ReadBytes(PartName, SavedParts.MaxTextBytes), name, Json);
+        if (saved is not { Options: not null, Model.Files: not null }) throw new InvalidDataException($"'{name}' lacks the options or the model.");
+        saved.Model.CheckNames(name);
         // The plain template put a context on the next line then; the model is asked as it was trained.
         if (saved.Format == 0 && string.Equals(saved.Options.Template, "plain", StringComparison.OrdinalIgnoreCase)) saved.Options.Template = "plain-0.1";
         return saved;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using AsFT.MLNet.Scoring;
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 using Microsoft.Extensions.AI;
@@ -28,6 +29,7 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
     private static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
+        RespectNullableAnnotations = true,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new JsonStringEnumConverter(), new ChatOptionsConverter() },
     };
@@ -37,28 +39,22 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
     {
         var isEmbedded = options.Judge is ModerationModelOptions { SaveWholeModel: true };
         var saved = new SavedScoring(options, source.Categories, source.Model?.Reference.Value, isEmbedded, result) { Format = CurrentFormat };
-        yield return new(PartName, stream => JsonSerializer.Serialize(stream, saved, Json));
+        var written = saved with { Options = options.WithoutPlaces(), Model = saved.Model?.Recorded(isEmbedded) };
+        yield return new(PartName, stream => JsonSerializer.Serialize(stream, written, Json));
         if (source.Classifier is { } classifier) yield return new(ClassifierName, stream => WriteClassifier(classifier, stream));
         if (!isEmbedded) yield break;
-        foreach (var part in ModelFolder.Parts(saved.Model!, source.Model!.Folder)) yield return part;
+        foreach (var part in LocatedModel.Parts(saved.Model!, source.Model!.Folder)) yield return part;
     }
 
     /// <summary>Reads the JSON part.</summary>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public static SavedScoring Read(Stream stream)
+    public static SavedScoring Read(SavedParts parts)
     {
-        SavedScoring? saved;
-        try
-        {
-            saved = JsonSerializer.Deserialize<SavedScoring>(stream, Json);
-        }
-        catch (Exception e) when (e is JsonException or NotSupportedException)
-        {
-            throw new InvalidDataException($"The model file's part '{PartName}' is damaged: {e.Message}", e);
-        }
-        if (saved is not { Options.Judge: not null, Categories.Count: > 0 }) throw new InvalidDataException($"The model file's part '{PartName}' lacks the options, the judge or its categories.");
-        if (saved.Options.Judge is ModerationModelOptions != saved.Model is { Files: not null }) throw new InvalidDataException($"The model file's part '{PartName}' holds a moderation model without its folder, or a folder without one.");
-        if (saved.Model is not null) ModelFolder.CheckNames(saved.Model, PartName);
+        var name = parts.Name(PartName);
+        var saved = JsonInput.Read<SavedScoring>(parts.ReadBytes(PartName, SavedParts.MaxTextBytes), name, Json);
+        if (saved is not { Options.Judge: not null, Categories.Count: > 0 }) throw new InvalidDataException($"'{name}' lacks the options, the judge or its categories.");
+        if (saved.Options.Judge is ModerationModelOptions != saved.Model is { Files: not null }) throw new InvalidDataException($"'{name}' holds a moderation model without its folder, or a folder without one.");
+        saved.Model?.CheckNames(name);
         // There was no such option then; the judge is asked as it was.
         if (saved.Format == 0) saved.Options.ContextColumnName = null;
         return saved;

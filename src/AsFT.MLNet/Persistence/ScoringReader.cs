@@ -10,13 +10,18 @@ namespace AsFT.MLNet.Persistence;
 /// <summary>Makes a judge source of the parts of a model.zip.</summary>
 internal static class ScoringReader
 {
+    // A classifier is a pipeline of ML.NET, in which there may be a transformer of ours with a classifier again.
+    private const int MostNested = 2;
+    private const long MaxClassifierBytes = 1L << 30;
+
+    private static readonly AsyncLocal<int> Depth = new();
+
     /// <param name="environment">Says where to compute where the options do not.</param>
-    /// <param name="readPart">Calls back with the stream of a part.</param>
+    /// <param name="parts">The parts of the zip.</param>
     /// <param name="loading">What cannot be saved, and what is not as it was saved.</param>
-    public static (ScoreHarmfulnessOptions Options, JudgeSource Source, JudgeTrainingResult? Result) Read(IHostEnvironment environment, Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
+    public static (ScoreHarmfulnessOptions Options, JudgeSource Source, JudgeTrainingResult? Result) Read(IHostEnvironment environment, SavedParts parts, AsftLoadOptions loading)
     {
-        SavedScoring saved = null!;
-        readPart(SavedScoring.PartName, stream => saved = SavedScoring.Read(stream));
+        var saved = SavedScoring.Read(parts);
         var options = saved.Options;
         loading.CheckPlacement();
         if (options.Judge is ModerationModelOptions moderation)
@@ -27,11 +32,11 @@ internal static class ScoringReader
         if (options.Judge is ChatModelOptions chat) chat.Client = loading.ChatClient;
         if (options.Judge is CustomJudgeOptions custom) custom.Judge = loading.Judge;
         loading.ConfigureScoring?.Invoke(options);
-        Check(options, isConfigured: loading.ConfigureScoring is not null);
+        Check(options, parts, isConfigured: loading.ConfigureScoring is not null);
         var source = options.Judge switch
         {
-            ModerationModelOptions judge => Moderation(environment, judge, saved, readPart, loading),
-            ClassifierOptions judge => Classifier(judge, readPart),
+            ModerationModelOptions judge => Moderation(environment, judge, saved, parts, loading),
+            ClassifierOptions judge => Classifier(judge, parts),
             ChatModelOptions { Client: null } judge => new JudgeSource([.. judge.Categories], () => throw Missing("a chat model", nameof(AsftLoadOptions.ChatClient))),
             CustomJudgeOptions { Judge: null } => new JudgeSource(saved.Categories, () => throw Missing("a judge of the program that saved it", nameof(AsftLoadOptions.Judge))),
             var judge => judge!.Source(environment),
@@ -41,7 +46,7 @@ internal static class ScoringReader
         return (options, source, saved.Result);
     }
 
-    private static void Check(ScoreHarmfulnessOptions options, bool isConfigured)
+    private static void Check(ScoreHarmfulnessOptions options, SavedParts parts, bool isConfigured)
     {
         try
         {
@@ -49,51 +54,51 @@ internal static class ScoringReader
         }
         catch (ArgumentException e) when (!isConfigured)
         {
-            throw new InvalidDataException($"The model file's part '{SavedScoring.PartName}' holds a wrong option, which AsftLoadOptions.ConfigureScoring can set: {e.Message}", e);
+            throw new InvalidDataException($"'{parts.Name(SavedScoring.PartName)}' holds a wrong option, which AsftLoadOptions.ConfigureScoring can set: {e.Message}", e);
         }
     }
 
-    private static JudgeSource Moderation(IHostEnvironment environment, ModerationModelOptions judge, SavedScoring saved, Action<string, Action<Stream>> readPart, AsftLoadOptions loading)
+    private static JudgeSource Moderation(IHostEnvironment environment, ModerationModelOptions judge, SavedScoring saved, SavedParts parts, AsftLoadOptions loading)
     {
-        var model = saved.Model!;
-        var extracted = saved.IsModelEmbedded && loading.JudgeModelPath is null ? ModelFolder.Extract(readPart, model) : null;
+        var model = LocatedModel.Open(parts, saved.Model!, saved.IsModelEmbedded, loading.JudgeModelPath, loading, ModelRole.Judge);
         try
         {
-            var folder = extracted?.Path ?? ModelFolder.Find(model, loading.JudgeModelPath, loading.ZipFolder, ModelRole.Judge);
-            model.CheckSizes(folder, ModelRole.Judge);
-            var isChecked = model.Size() <= ModelFolder.HashAtOnce;
-            if (isChecked) model.CheckContents(folder, ModelRole.Judge);
-            judge.ModelPath = folder;
-            // Saved again, the zip names the place where the model lies now; a passing folder is no such place.
-            var reference = extracted is null ? model.At(folder) : model;
-            return new JudgeSource(ModerationModelJudge.ReadCategories(folder, judge.Settings()), () =>
+            judge.ModelPath = model.Folder;
+            return new JudgeSource(ModerationModelJudge.ReadCategories(model.Folder, judge.Settings()), () =>
             {
-                if (!isChecked) model.CheckContents(folder, ModelRole.Judge);
-                return judge.Load(environment, folder);
+                model.CheckContents();
+                return judge.Load(environment, model.Folder);
             })
             {
-                Model = new JudgeModel(Path.GetFullPath(folder), new Lazy<ModelReference>(reference)),
-                Extracted = extracted,
+                Model = new JudgeModel(Path.GetFullPath(model.Folder), new Lazy<ModelReference>(model.Reference)),
+                Located = model,
             };
         }
         catch
         {
-            extracted?.Dispose();
+            model.Dispose();
             throw;
         }
     }
 
-    private static JudgeSource Classifier(ClassifierOptions options, Action<string, Action<Stream>> readPart)
+    private static JudgeSource Classifier(ClassifierOptions options, SavedParts parts)
     {
+        var depth = Depth.Value;
+        if (depth == MostNested)
+            throw new InvalidDataException($"'{parts.Name(SavedScoring.ClassifierName)}' lies in a classifier that lies in a classifier; at most {MostNested} are read within each other.");
         using var folder = PassingFolder.InTemp("classifier");
         var path = Path.Combine(folder.Path, SavedScoring.ClassifierName);
-        readPart(SavedScoring.ClassifierName, stream =>
+        parts.Extract(SavedScoring.ClassifierName, path, MaxClassifierBytes);
+        Depth.Value = depth + 1;
+        try
         {
-            using var target = File.Create(path);
-            stream.CopyTo(target);
-        });
-        options.Model = new MLContext().Model.Load(path, out var schema);
-        options.InputSchema = schema;
+            options.Model = new MLContext().Model.Load(path, out var schema);
+            options.InputSchema = schema;
+        }
+        finally
+        {
+            Depth.Value = depth;
+        }
         var judge = new ClassifierJudge(options, options.Model, ownsModel: true);
         return new JudgeSource(judge.Categories, () => judge) { Classifier = judge };
     }

@@ -1,5 +1,4 @@
 using AsFT.MLNet.Persistence;
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety;
 
 namespace AsFT.MLNet.Scoring;
@@ -27,8 +26,8 @@ internal sealed class JudgeSource(IReadOnlyList<string> categories, Func<IHarmfu
     /// <summary>The classifier that is saved with the transformer; null for other judges.</summary>
     public ClassifierJudge? Classifier { get; init; }
 
-    /// <summary>A folder that goes with this object.</summary>
-    public PassingFolder? Extracted { get; init; }
+    /// <summary>A moderation model from a zip, which goes with this object.</summary>
+    public LocatedModel? Located { get; init; }
 
     /// <summary>Whether what the judge is made of goes with this object even where no score was asked for.</summary>
     public bool OwnsUnmade { get; init; }
@@ -62,7 +61,7 @@ internal sealed class JudgeSource(IReadOnlyList<string> categories, Func<IHarmfu
             if (_isDisposed) return;
             _isDisposed = true;
             if (ownsJudge) (_judge ?? Classifier ?? (OwnsUnmade ? create() : null))?.Dispose();
-            Extracted?.Dispose();
+            Located?.Dispose();
         }
     }
 }

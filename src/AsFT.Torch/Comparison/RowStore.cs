@@ -48,9 +48,9 @@ internal sealed class RowStore
     {
         try
         {
-            return JsonSerializer.Deserialize<ComparisonRow>(line, ComparisonRow.Format);
+            return JsonInput.Read<ComparisonRow>(line.ToArray(), FileName, ComparisonRow.Format);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (InvalidDataException)
         {
             // Half a line or character, or a row of another version: it is run again.
             return null;

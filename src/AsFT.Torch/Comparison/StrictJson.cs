@@ -42,7 +42,7 @@ internal static class StrictJson
     {
         if (Nullable.GetUnderlyingType(type) is { } inner) return element.ValueKind == JsonValueKind.Null ? null : Read(element, inner, where);
         if (type == typeof(JsonElement)) return element.Clone();
-        if (element.ValueKind == JsonValueKind.Null) return type.IsValueType ? throw Wrong(element, where, "a value") : null;
+        if (element.ValueKind == JsonValueKind.Null) throw Wrong(element, where, "a value");
         if (type == typeof(string)) return element.ValueKind == JsonValueKind.String ? element.GetString() : throw Wrong(element, where, "a text");
         if (type == typeof(bool)) return element.ValueKind is JsonValueKind.True or JsonValueKind.False ? element.GetBoolean() : throw Wrong(element, where, "true or false");
         if (type == typeof(int)) return element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var number) ? number : throw Wrong(element, where, "a whole number");
@@ -88,9 +88,9 @@ internal static class StrictJson
     private static void Set(object record, string option, JsonElement value, string where)
     {
         var property = Find(record.GetType(), option, where);
-        var read = Read(value, property.PropertyType, $"{where}: {option}");
-        if (read is null && new NullabilityInfoContext().Create(property).WriteState == NullabilityState.NotNull) throw Wrong(value, $"{where}: {option}", "a value");
-        property.SetValue(record, read);
+        // Null is a value only where the property says so; in a list or a map it never is.
+        var isNull = value.ValueKind == JsonValueKind.Null && !property.PropertyType.IsValueType && new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
+        property.SetValue(record, isNull ? null : Read(value, property.PropertyType, $"{where}: {option}"));
     }
 
     private static PropertyInfo Find(Type type, string option, string where) => Options(type).FirstOrDefault(p => Name(p) == option)

@@ -47,6 +47,47 @@ internal static class JsonInput
         }
     }
 
+    /// <summary>
+    /// Reads an object that lies in memory as one of ours: null where a value is wanted is an error, in lists too, which
+    /// <see cref="JsonSerializerOptions.RespectNullableAnnotations"/> does not look at.
+    /// </summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="path">The file, or what else it is called in an error.</param>
+    /// <param name="options">How it is written; must respect nullable annotations.</param>
+    /// <exception cref="InvalidDataException">It is something else; names what.</exception>
+    public static T Read<T>(ReadOnlyMemory<byte> bytes, string path, JsonSerializerOptions options)
+    {
+        if (!options.RespectNullableAnnotations) throw new ArgumentException("The options must respect nullable annotations.", nameof(options));
+        using var document = Parse(bytes, path);
+        RequireItems(document.RootElement, "", path);
+        try
+        {
+            return document.Deserialize<T>(options)!;
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"'{path}': {(e.Path is { Length: > 2 } place ? $"{place[2..]} holds what it must not" : "it is no such object")} ({Reason(e)}).", e);
+        }
+        // What a type's own checks say, and a kind of object that there is not.
+        catch (Exception e) when (e is ArgumentException or NotSupportedException or InvalidOperationException or FormatException or OverflowException)
+        {
+            throw new InvalidDataException($"'{path}': {e.Message}", e);
+        }
+    }
+
+    private static void RequireItems(JsonElement element, string place, string path)
+    {
+        if (element.ValueKind == JsonValueKind.Object)
+            foreach (var field in element.EnumerateObject()) RequireItems(field.Value, $"{place}{(place.Length > 0 ? "." : "")}{field.Name}", path);
+        if (element.ValueKind != JsonValueKind.Array) return;
+        var index = 0;
+        foreach (var item in element.EnumerateArray())
+        {
+            if (item.ValueKind == JsonValueKind.Null) throw new InvalidDataException($"'{path}': {place}[{index}] is null; a value is wanted.");
+            RequireItems(item, $"{place}[{index++}]", path);
+        }
+    }
+
     /// <summary>What is wrong with JSON that a reader of .NET refused.</summary>
     public static InvalidDataException Malformed(string path, JsonException e) => new($"'{path}', line {(e.LineNumber ?? 0) + 1}: malformed JSON ({Reason(e)}).", e);
 

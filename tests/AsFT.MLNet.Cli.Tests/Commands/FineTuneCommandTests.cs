@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text.Json;
 using AsFT.MLNet.Cli.Output;
 
@@ -77,6 +78,40 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
     }
 
     [Fact]
+    public void What_is_written_holds_no_path_of_the_machine()
+    {
+        var root = Path.GetFullPath(Tool.Data());
+        using var zip = ZipFile.OpenRead(tuned.ModelFile);
+        var texts = zip.Entries.Select(entry => entry.Open()).Concat(Directory.EnumerateFiles(tuned.Output, "*.json", SearchOption.AllDirectories).Select(File.OpenRead)).Select(stream =>
+        {
+            using var reader = new StreamReader(stream);
+            return reader.ReadToEnd();
+        }).ToList();
+        Assert.Contains(texts, text => text.Contains("stories260K-aligned"));
+        // The place of the model from the zip is all that is told of it.
+        Assert.DoesNotContain(texts, text => text.Replace(Path.GetRelativePath(tuned.Output, root), "").Contains(root) || text.Contains(tuned.Output));
+    }
+
+    [Fact]
+    public async Task Info_unpacks_nothing_of_a_file_that_would_harm_who_loads_it()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.File("model.zip");
+        File.Copy(tuned.ModelFile, file);
+        using (var zip = ZipFile.Open(file, ZipArchiveMode.Update))
+        {
+            var entry = zip.Entries.Single(entry => entry.FullName.Split('/', '\\')[^1] == "adapter_model.safetensors");
+            var name = entry.FullName;
+            entry.Delete();
+            using var stream = zip.CreateEntry(name).Open();
+            for (var i = 0; i < 200; i++) stream.Write(new byte[1 << 20]);
+        }
+        var before = GC.GetTotalAllocatedBytes();
+        Tool.AssertFailed(await Tool.Run("info", file), ExitCode.Failure, "adapter_model.safetensors");
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 100 << 20);
+    }
+
+    [Fact]
     public async Task Info_knows_what_it_wrote()
     {
         var model = await Tool.Run("info", tuned.ModelFile, "--json");
@@ -123,7 +158,7 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         Assert.True(info.ExitCode == ExitCode.Success, info.Error);
         var facts = info.Json.GetProperty("facts");
         Assert.Equal((10, 3, 0.5), (facts.GetProperty("lambda").GetDouble(), facts.GetProperty("guard power").GetInt32(), facts.GetProperty("refusal tolerance").GetDouble()));
-        Assert.Equal(("1 step", refusals), (facts.GetProperty("refusal check every").GetString(), facts.GetProperty("held-out refusals").GetString()));
+        Assert.Equal(("1 step", "refusals.jsonl"), (facts.GetProperty("refusal check every").GetString(), facts.GetProperty("held-out refusals").GetString()));
         Assert.Equal(found, facts.GetProperty("lambda found").GetDouble());
 
         var text = await Tool.Run([.. arguments, "--out", folder.File("text")]);

@@ -11,7 +11,9 @@ public sealed class MlNetInternalsTests
 
     [Theory]
     [InlineData("Microsoft.ML.ModelLoadContext", "CheckAtModel")]
-    [InlineData("Microsoft.ML.ModelLoadContext", "TryLoadBinaryStream")]
+    [InlineData("Microsoft.ML.ModelLoadContext", "Repository")]
+    [InlineData("Microsoft.ML.ModelLoadContext", "Directory")]
+    [InlineData("Microsoft.ML.RepositoryReader", "_archive")]
     [InlineData("Microsoft.ML.ModelSaveContext", "CheckAtModel")]
     [InlineData("Microsoft.ML.ModelSaveContext", "SetVersionInfo")]
     [InlineData("Microsoft.ML.ModelSaveContext", "SaveBinaryStream")]

@@ -135,6 +135,49 @@ public sealed class ComparisonConfigTests : IDisposable
         Assert.Contains(word, Assert.Throws<InvalidDataException>(() => Load("""{ "name": "x", "kind": "lora" }""", more)).Message);
 
     [Theory]
+    [InlineData("\"tasks\": [null],", "tasks[0]")]
+    [InlineData("\"refusalPhrases\": [null],", "refusalPhrases[0]")]
+    [InlineData("\"judge\": null,", "judge")]
+    [InlineData("\"template\": null,", "template")]
+    [InlineData("\"poison\": [null],", "poison[0]")]
+    [InlineData("\"adapter\": { \"targetModules\": [null] },", "targetModules[0]")]
+    public void Null_where_a_value_is_wanted_is_named(string more, string word)
+    {
+        var message = Assert.Throws<InvalidDataException>(() => Load("""{ "name": "x", "kind": "lora" }""", more)).Message;
+        Assert.Contains(word, message);
+        Assert.Contains("null", message);
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": null }""")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": null } }""")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": [null] } }""")]
+    [InlineData("""{ "name": null, "kind": "asft", "settings": { "lambda": 1 } }""")]
+    public void Null_in_a_method_is_named(string method) => Assert.Contains("null", Assert.Throws<InvalidDataException>(() => Load(method)).Message);
+
+    [Fact]
+    public void A_configuration_that_is_null_is_refused()
+    {
+        File.WriteAllText(_folder["c.json"], "null");
+        Assert.Contains("c.json", Assert.Throws<InvalidDataException>(() => ComparisonConfig.Load(_folder["c.json"])).Message);
+    }
+
+    [Fact]
+    public void Kept_rows_that_hold_null_are_run_again()
+    {
+        File.WriteAllText(_folder["rows.jsonl"], """
+            null
+            {"method":"m","poison":0,"seed":1,"split":"report","seconds":1,"task":"t","key":null}
+            {"method":null,"poison":0,"seed":1,"split":"report","seconds":1,"task":"t","key":"a"}
+            {"method":"m","poison":0,"seed":1,"split":"report","seconds":1,"task":"t","key":"b"}
+            """);
+        var store = new RowStore(_folder.Path);
+        Assert.Null(store.Find("a"));
+        Assert.NotNull(store.Find("b"));
+    }
+
+    [Theory]
     [InlineData("""{ "name": "t", "train": "f", "report": {} }""", "development.harmful")]
     [InlineData("""{ "name": "t", "train": "f", "rule": "exactMatch", "report": {}, "development": { "harmful": "f" } }""", "development.task")]
     public void Nothing_is_searched_without_the_prompts_to_choose_by(string task, string missing)

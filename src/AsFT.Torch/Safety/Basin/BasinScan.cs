@@ -1,6 +1,8 @@
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
 
@@ -145,14 +147,7 @@ public sealed record BasinScan
     public static BasinScan FromJson(string json)
     {
         ArgumentNullException.ThrowIfNull(json);
-        try
-        {
-            return JsonSerializer.Deserialize<BasinScan>(json, Format) ?? throw new JsonException("the document is null");
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"This is no scan of a safety basin: {e.Message}", e);
-        }
+        return JsonInput.Read<BasinScan>(Encoding.UTF8.GetBytes(json), "scan of a safety basin", Format);
     }
 
     /// <summary>Writes the JSON document.</summary>
