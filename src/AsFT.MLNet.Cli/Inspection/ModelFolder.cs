@@ -36,6 +36,7 @@ internal static class ModelFolder
     private static void AddConfig(InspectionReport report, ModelConfig config)
     {
         report.Facts["architecture"] = config.Architecture ?? config.ModelType;
+        report.Facts["family"] = config.ModelType;
         report.Facts["layers"] = config.LayerCount;
         report.Facts["hidden size"] = config.HiddenSize;
         report.Facts["MLP size"] = config.IntermediateSize;
@@ -43,6 +44,7 @@ internal static class ModelFolder
         report.Facts["key/value heads"] = config.KeyValueHeadCount;
         report.Facts["vocabulary"] = config.VocabularySize;
         report.Facts["positions"] = config.MaxPositions;
+        if (config.Spec.Window is { } window) report.Facts["window"] = $"{window} tokens, in {Enumerable.Range(0, config.LayerCount).Count(i => config.Spec.WindowOf(i) is not null)} of {config.LayerCount} layers";
         report.Facts["tied head"] = config.TieWordEmbeddings;
     }
 

@@ -41,7 +41,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             cancellationToken.ThrowIfCancellationRequested();
             if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
             adapter = LoraAdapter.Attach(model.LinearLayers(), EngineOptions.Lora(options), options.Seed ?? HostDefaults.DefaultSeed);
-            Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", options.TargetModules)})");
+            Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", adapter.Options.TargetModules)})");
+            if (options.TargetModules.Except(adapter.Options.TargetModules).ToList() is { Count: > 0 } parts)
+                Info($"{string.Join(", ", parts)}: part of a layer here, which is adapted whole");
             using var direction = Direction(adapter);
             using var penalty = Penalty(direction, adapter);
             // When all that could be wrong was not.

@@ -45,7 +45,10 @@ public sealed class LoraAdapter : IDisposable
         ArgumentNullException.ThrowIfNull(linearLayers);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var targets = TargetModules.Select([.. linearLayers], options.TargetModules);
+        LinearLayer[] all = [.. linearLayers];
+        // As PEFT is to find them in adapter_config.json.
+        options = options with { TargetModules = TargetModules.Resolve([.. all.Select(layer => layer.Name)], options.TargetModules) };
+        var targets = TargetModules.Select(all, options.TargetModules);
         var initial = new Generator((ulong)seed);
         var dropout = Dropout(options, seed);
         var layers = new List<LoraLayer>();
