@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Tests.Checkpoints;
 using AsFT.Torch.Tests.Models;
 using static TorchSharp.torch;
