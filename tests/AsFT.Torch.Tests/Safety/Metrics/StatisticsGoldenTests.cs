@@ -34,7 +34,7 @@ public sealed class StatisticsGoldenTests : IDisposable
         }
     }
 
-    private JsonElement.ArrayEnumerator Rows(string name)
+    private JsonElement[] Rows(string name)
     {
         JsonElement[] rows = [.. _golden.RootElement.GetProperty(name).EnumerateArray()];
         Assert.NotEmpty(rows);
