@@ -16,8 +16,8 @@ internal static class AdapterMetadata
 {
     public const string ModelKey = "asft_base_model", ConfigKey = "asft_adapter_config";
 
-    // Fields that change nothing about the numbers; whoever publishes an adapter may edit them.
-    private static readonly string[] Descriptive = ["auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision", "task_type"];
+    // Fields that change nothing of what trained weights mean; whoever publishes an adapter, or trains it further, may edit them.
+    private static readonly string[] Descriptive = ["auto_mapping", "base_model_name_or_path", "inference_mode", "init_lora_weights", "lora_dropout", "peft_version", "revision", "task_type"];
 
     public static Dictionary<string, string> Of(LoraAdapter adapter, string config)
     {

@@ -111,8 +111,9 @@ public sealed class AdapterMetadataTests : IDisposable
         Store(seed: 1, "a");
         SaveAdapter("a");
         var path = Path.Combine(_folder["adapter"], Config);
-        var text = File.ReadAllText(path).Replace("\"some/model\"", "\"some/other\"").Replace("\n", "\r\n").Replace("\"lora_alpha\": 32", "\"lora_alpha\": 32.0");
-        Assert.Contains("32.0", text);
+        var text = File.ReadAllText(path).Replace("\"some/model\"", "\"some/other\"").Replace("\n", "\r\n").Replace("\"lora_alpha\": 32", "\"lora_alpha\": 32.0")
+            .Replace("\"lora_dropout\": 0.05", "\"lora_dropout\": null").Replace("\"init_lora_weights\": true", "\"init_lora_weights\": \"eva\"");
+        Assert.All(["32.0", "null", "eva"], changed => Assert.Contains(changed, text));
         File.WriteAllText(path, text);
         using var model = Load("a");
         using var adapter = LoraAdapter.Load(model.LinearLayers(), _folder["adapter"]);
