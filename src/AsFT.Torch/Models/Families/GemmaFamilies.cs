@@ -9,6 +9,8 @@ internal sealed class GemmaFamily : ModelFamily
 
     public override string ClassName => "Gemma";
 
+    public override string Models => "Gemma 1";
+
     public override FamilyDefaults Defaults { get; } = new() { KeyValueHeadCount = 16, HeadSize = 256, MaxPositions = 8192, TieWordEmbeddings = true };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) => Gemma(json, sizes) with { Rotary = RopeFields.Read(json, sizes) };
@@ -48,6 +50,8 @@ internal sealed class Gemma2Family : ModelFamily
 
     public override string ClassName => "Gemma2";
 
+    public override string Models => "Gemma 2";
+
     public override FamilyDefaults Defaults { get; } = new() { KeyValueHeadCount = 4, HeadSize = 256, MaxPositions = 8192, TieWordEmbeddings = true };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) => GemmaFamily.LaterGemma(json, sizes, attentionCap: 50, logitCap: 30) with
@@ -63,6 +67,8 @@ internal class Gemma3Family : ModelFamily
     public override string ModelType => "gemma3_text";
 
     public override string ClassName => "Gemma3";
+
+    public override string Models => "Gemma 3 1B; text models saved alone";
 
     // The Hub's files leave out most of what the 4B model has by default.
     public override FamilyDefaults Defaults { get; } = new()
@@ -96,6 +102,8 @@ internal class Gemma3Family : ModelFamily
 internal sealed class Gemma3MultimodalFamily : Gemma3Family
 {
     public override string ModelType => "gemma3";
+
+    public override string Models => "Gemma 3 4B, 12B, 27B: the text model, the vision tower left alone";
 
     public override string TextPart => "text_config";
 

@@ -9,6 +9,8 @@ internal sealed class GraniteFamily : ModelFamily
 
     public override string ClassName => "Granite";
 
+    public override string Models => "Granite 3, dense";
+
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) => new()
     {
         Gate = Silu(json),

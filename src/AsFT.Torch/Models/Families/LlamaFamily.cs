@@ -9,6 +9,8 @@ internal sealed class LlamaFamily : ModelFamily
 
     public override string ClassName => "Llama";
 
+    public override string Models => "Llama 1 to 3.3, TinyLlama, SmolLM2, Yi, Vicuna";
+
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes)
     {
         // The class of transformers has none; a file that names one was made for another.

@@ -9,6 +9,8 @@ internal sealed class MistralFamily : ModelFamily
 
     public override string ClassName => "Mistral";
 
+    public override string Models => "Mistral 7B, Nemo, Small; Ministral 8B";
+
     public override FamilyDefaults Defaults { get; } = new() { KeyValueHeadCount = 8, MaxPositions = 131_072 };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) =>

@@ -26,6 +26,9 @@ internal abstract class ModelFamily
     /// <summary>What the classes of transformers begin with, as <c>Llama</c> in <c>LlamaForCausalLM</c>.</summary>
     public abstract string ClassName { get; }
 
+    /// <summary>The models people know, for people.</summary>
+    public abstract string Models { get; }
+
     /// <summary>The object that holds the text model's fields, where it is not the file's root.</summary>
     public virtual string? TextPart => null;
 

@@ -9,6 +9,8 @@ internal sealed class Olmo2Family : ModelFamily
 
     public override string ClassName => "Olmo2";
 
+    public override string Models => "OLMo 2";
+
     public override FamilyDefaults Defaults { get; } = new() { RmsNormEpsilon = 1e-5 };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) => new()

@@ -9,6 +9,8 @@ internal sealed class Phi3Family : ModelFamily
 
     public override string ClassName => "Phi3";
 
+    public override string Models => "Phi-3, Phi-3.5-mini, Phi-4, Phi-4-mini";
+
     public override FamilyDefaults Defaults { get; } = new() { MaxPositions = 4096, RmsNormEpsilon = 1e-5 };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) => new()

@@ -9,6 +9,8 @@ internal sealed class Qwen2Family : ModelFamily
 
     public override string ClassName => "Qwen2";
 
+    public override string Models => "Qwen 1.5, 2, 2.5, QwQ";
+
     public override FamilyDefaults Defaults { get; } = new() { KeyValueHeadCount = 32, MaxPositions = 32_768 };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes) =>
@@ -35,6 +37,8 @@ internal sealed class Qwen3Family : ModelFamily
     public override string ModelType => "qwen3";
 
     public override string ClassName => "Qwen3";
+
+    public override string Models => "Qwen 3, dense";
 
     public override FamilyDefaults Defaults { get; } = new() { KeyValueHeadCount = 32, HeadSize = 128, MaxPositions = 32_768 };
 

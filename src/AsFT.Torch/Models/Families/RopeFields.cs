@@ -26,7 +26,7 @@ internal static class RopeFields
         if (width % 2 != 0 || width == 0) throw json.Wrong("partial_rotary_factor", $"{share}", $"of heads of {sizes.HeadSize} an even number must be rotated");
         return new RotarySpec
         {
-            Theta = json.Positive("rope_theta") ?? parameters?.Positive("rope_theta") ?? theta,
+            Theta = Base(json) ?? (parameters is { } fields ? Base(fields) : null) ?? theta,
             Share = share,
             Scaling = json.Object("rope_scaling") is { } scaling ? Scaling(json, scaling, Type(scaling), sizes, width, originalMaxPositions)
                 : parameters is { } rope ? Scaling(json, rope, rope.Text("rope_type") ?? "default", sizes, width, originalMaxPositions) : null,
@@ -42,10 +42,13 @@ internal static class RopeFields
 
         RotarySpec One(ConfigObject? rope, double theta) => rope is not { } fields ? new RotarySpec { Theta = theta } : new RotarySpec
         {
-            Theta = fields.Positive("rope_theta") ?? theta,
+            Theta = Base(fields) ?? theta,
             Scaling = Scaling(json, fields, fields.Text("rope_type") ?? "default", sizes, sizes.HeadSize, null),
         };
     }
+
+    private static double? Base(ConfigObject json) => json.Positive("rope_theta") is not { } theta ? null
+        : theta > 1 ? theta : throw json.Wrong("rope_theta", $"{theta}", "a number above 1 is wanted");
 
     private static string Type(ConfigObject rope) =>
         rope.Text("rope_type") ?? rope.Text("type") ?? throw rope.Wrong("rope_type", "missing", "for instance linear or llama3 is wanted");
@@ -96,6 +99,7 @@ internal static class RopeFields
     {
         foreach (var field in new[] { "short_mscale", "long_mscale" })
             if (rope.Field(field) is not null) throw rope.Wrong(field, "set", "only attention_factor is computed");
+        if (original < 2) throw rope.Wrong("original_max_position_embeddings", $"{original}", "at least 2 is wanted");
         var factor = original < sizes.MaxPositions ? (double)sizes.MaxPositions / original : rope.Positive("factor") ?? 1;
         return new RopeScaling("longrope", factor, OriginalMaxPositions: original)
         {

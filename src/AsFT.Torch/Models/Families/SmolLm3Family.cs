@@ -9,6 +9,8 @@ internal sealed class SmolLm3Family : ModelFamily
 
     public override string ClassName => "SmolLM3";
 
+    public override string Models => "SmolLM3";
+
     public override FamilyDefaults Defaults { get; } = new() { KeyValueHeadCount = 4, MaxPositions = 32_768, TieWordEmbeddings = true };
 
     public override DecoderSpec Read(ConfigObject json, ModelConfig sizes)

@@ -25,10 +25,13 @@ internal sealed class FamilyFolder : IDisposable
         Rows = [.. Golden.GetProperty("rows").EnumerateArray().Append(Golden.GetProperty("long")).Select(row => row.EnumerateArray().Select(id => id.GetInt32()).ToArray())];
     }
 
+    /// <summary>The families in this repository.</summary>
+    public static IEnumerable<string> PackedNames() => Directory.EnumerateFiles(Packed, "*.zip").Select(file => System.IO.Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal);
+
     /// <summary>Every family there is.</summary>
     public static TheoryData<string> Names() =>
     [
-        .. Directory.EnumerateFiles(Packed, "*.zip").Select(file => System.IO.Path.GetFileNameWithoutExtension(file))
+        .. PackedNames()
             .Union(Reference is null ? [] : Directory.EnumerateDirectories(Reference).Select(folder => System.IO.Path.GetFileName(folder))).Order(StringComparer.Ordinal),
     ];
 
