@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>A decoder without a head, token ids to hidden states; what it computes its <see cref="DecoderSpec"/> says.</summary>
-public sealed class CausalDecoder : nn.Module
+public sealed class CausalDecoder : ModelPart
 {
     private readonly Parameter _embedding;
     private readonly Scalar? _embeddingScale;
@@ -14,17 +14,14 @@ public sealed class CausalDecoder : nn.Module
     private readonly RmsNorm _norm;
     private readonly LayerKinds _kinds;
 
-    internal CausalDecoder(ModelConfig config, ComputePlacement placement, WeightSource weights) : base(nameof(CausalDecoder))
+    internal CausalDecoder(ModelConfig config, ComputePlacement placement, WeightSource weights)
     {
         Config = config;
         Placement = placement;
         var name = config.Spec.DecoderName;
-        _embedding = weights.Parameter($"{name}.embed_tokens.weight", config.VocabularySize, config.HiddenSize);
-        _layers = [.. Enumerable.Range(0, config.LayerCount).Select(i => new DecoderLayer($"{name}.layers.{i}", i, config, weights))];
-        _norm = new RmsNorm($"{name}.norm", config.HiddenSize, config.RmsNormEpsilon, config.Spec.Norm, weights);
-        register_module("embed_tokens", NamedParts.Of("weight", _embedding));
-        register_module("layers", NamedParts.Of(_layers));
-        register_module("norm", _norm);
+        _embedding = Own(weights, $"{name}.embed_tokens.weight", config.VocabularySize, config.HiddenSize);
+        _layers = [.. Enumerable.Range(0, config.LayerCount).Select(i => Own(new DecoderLayer($"{name}.layers.{i}", i, config, weights)))];
+        _norm = Own(new RmsNorm($"{name}.norm", config.HiddenSize, config.RmsNormEpsilon, config.Spec.Norm, weights));
         if (config.Spec.EmbeddingScale != 1) _embeddingScale = Rounded(config.Spec.EmbeddingScale, placement.DType);
         _kinds = new LayerKinds(config, placement);
     }
@@ -76,20 +73,10 @@ public sealed class CausalDecoder : nn.Module
     /// <summary>The norm behind the last layer.</summary>
     internal Tensor Normalize(Tensor hidden) => _norm.forward(hidden);
 
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
+    private protected override void Free()
     {
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            _kinds.Dispose();
-            _embeddingScale?.Dispose();
-        }
-        base.Dispose(disposing);
+        _kinds.Dispose();
+        _embeddingScale?.Dispose();
     }
 
     private static double Rounded(double value, ScalarType dtype)

@@ -8,6 +8,7 @@ namespace AsFT.Torch.Models;
 /// <summary>A decoder with a language-model head.</summary>
 public sealed class CausalLanguageModel : nn.Module
 {
+    private readonly ModelPart[] _parts;
     private readonly LinearLayer? _head;
     private readonly Scalar? _logitDivisor;
     private readonly Scalar? _logitCap;
@@ -17,8 +18,8 @@ public sealed class CausalLanguageModel : nn.Module
         var spec = config.Spec;
         Decoder = new CausalDecoder(config, placement, weights);
         if (!config.TieWordEmbeddings) _head = new LinearLayer(spec.HeadName, config.HiddenSize, config.VocabularySize, bias: false, weights);
-        (string, nn.Module)[] parts = _head is null ? [(spec.DecoderName, Decoder)] : [(spec.DecoderName, Decoder), (spec.HeadName, _head)];
-        foreach (var (name, module) in NamedParts.Tree(parts)) register_module(name, module);
+        _parts = _head is null ? [Decoder] : [Decoder, _head];
+        foreach (var (name, weight) in _parts.SelectMany(part => part.Weights())) register_parameter(name, weight);
         if (spec.LogitDivisor != 1) _logitDivisor = spec.LogitDivisor;
         if (spec.LogitSoftCap is { } cap) _logitCap = cap;
         eval();
@@ -60,7 +61,7 @@ public sealed class CausalLanguageModel : nn.Module
     public ComputePlacement Placement => Decoder.Placement;
 
     /// <summary>All linear layers by full name, the head included where it is a layer of its own.</summary>
-    public IEnumerable<LinearLayer> LinearLayers() => Models.LinearLayers.Of(this);
+    public IEnumerable<LinearLayer> LinearLayers() => _parts.SelectMany(part => part.LinearLayers());
 
     /// <summary>Hidden states of a batch, (N × T × hidden); see <see cref="CausalDecoder.Forward"/>.</summary>
     public Tensor Hidden(Tensor ids, SequenceLayout layout, KeyValueCache? cache = null) => Decoder.Forward(ids, layout, cache);
@@ -94,7 +95,7 @@ public sealed class CausalLanguageModel : nn.Module
     /// <summary>Whether the head has an adapter or trained weights.</summary>
     internal bool HeadLearns => _head?.Adapter is not null || HeadWeight.requires_grad;
 
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
+    /// <summary>Nothing: the weights are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
     protected override void RegisterComponents()
     {
     }
@@ -104,6 +105,7 @@ public sealed class CausalLanguageModel : nn.Module
     {
         if (disposing)
         {
+            foreach (var part in _parts) part.Dispose();
             _logitDivisor?.Dispose();
             _logitCap?.Dispose();
         }

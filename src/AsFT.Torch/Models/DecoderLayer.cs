@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>One transformer layer: attention, then a gated MLP, each added to the residual stream.</summary>
-internal sealed class DecoderLayer : nn.Module
+internal sealed class DecoderLayer : ModelPart
 {
     private readonly SelfAttention _attention;
     private readonly GatedMlp _mlp;
@@ -15,26 +15,20 @@ internal sealed class DecoderLayer : nn.Module
     private readonly RmsNorm? _behindMlp;
     private readonly Scalar? _residualScale;
 
-    public DecoderLayer(string name, int index, ModelConfig config, WeightSource weights) : base(nameof(DecoderLayer))
+    public DecoderLayer(string name, int index, ModelConfig config, WeightSource weights)
     {
         var spec = config.Spec;
         RmsNorm Norm(string part) => new($"{name}.{part}", config.HiddenSize, config.RmsNormEpsilon, spec.Norm, weights);
-        if (spec.NormPlacement != NormPlacement.After) register_module("input_layernorm", _beforeAttention = Norm("input_layernorm"));
-        register_module("self_attn", _attention = new SelfAttention($"{name}.self_attn", index, config, weights));
+        if (spec.NormPlacement != NormPlacement.After) _beforeAttention = Own(Norm("input_layernorm"));
+        _attention = Own(new SelfAttention($"{name}.self_attn", index, config, weights));
         // The one name that means two things: before the MLP where that is its only norm, behind attention elsewhere.
-        var between = Norm("post_attention_layernorm");
-        register_module("post_attention_layernorm", between);
+        var between = Own(Norm("post_attention_layernorm"));
         if (spec.NormPlacement == NormPlacement.Before) _beforeMlp = between;
         else _behindAttention = between;
-        if (spec.NormPlacement == NormPlacement.BeforeAndAfter) register_module("pre_feedforward_layernorm", _beforeMlp = Norm("pre_feedforward_layernorm"));
-        register_module("mlp", _mlp = new GatedMlp($"{name}.mlp", config, weights));
-        if (spec.NormPlacement != NormPlacement.Before) register_module("post_feedforward_layernorm", _behindMlp = Norm("post_feedforward_layernorm"));
+        if (spec.NormPlacement == NormPlacement.BeforeAndAfter) _beforeMlp = Own(Norm("pre_feedforward_layernorm"));
+        _mlp = Own(new GatedMlp($"{name}.mlp", config, weights));
+        if (spec.NormPlacement != NormPlacement.Before) _behindMlp = Own(Norm("post_feedforward_layernorm"));
         if (spec.ResidualScale != 1) _residualScale = spec.ResidualScale;
-    }
-
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
-    {
     }
 
     public Tensor Forward(Tensor hidden, in LayerContext context)
@@ -50,15 +44,11 @@ internal sealed class DecoderLayer : nn.Module
     private Tensor Add(Tensor residual, Tensor branch) =>
         (_residualScale is null ? branch : branch.mul_(_residualScale)).add_(residual, Scalars.One);
 
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing) _residualScale?.Dispose();
-        base.Dispose(disposing);
-    }
+    private protected override void Free() => _residualScale?.Dispose();
 }
 
 /// <summary>W_down·(g(W_gate·x) ∘ W_up·x), g the activation (Shazeer, arXiv 2002.05202).</summary>
-internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
+internal sealed class GatedMlp : ModelPart
 {
     private readonly LinearLayer? _gate;
     private readonly LinearLayer? _up;
@@ -67,16 +57,12 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
     private readonly int _inner;
     private readonly GateActivation _activation;
 
-    public GatedMlp(string name, ModelConfig config, WeightSource weights) : base(nameof(GatedMlp))
+    public GatedMlp(string name, ModelConfig config, WeightSource weights)
     {
         var spec = config.Spec;
         (_inner, _activation) = (config.IntermediateSize, spec.Gate);
-        LinearLayer Project(string part, long inFeatures, long outFeatures, Biases bias)
-        {
-            var layer = new LinearLayer($"{name}.{part}", inFeatures, outFeatures, spec.Biases.HasFlag(bias), weights);
-            register_module(part, layer);
-            return layer;
-        }
+        LinearLayer Project(string part, long inFeatures, long outFeatures, Biases bias) =>
+            Own(new LinearLayer($"{name}.{part}", inFeatures, outFeatures, spec.Biases.HasFlag(bias), weights));
         if (spec.IsGateUpFused)
         {
             _both = Project("gate_up_proj", config.HiddenSize, 2L * _inner, Biases.Gate | Biases.Up);
@@ -89,12 +75,7 @@ internal sealed class GatedMlp : nn.Module<Tensor, Tensor>
         _down = Project("down_proj", _inner, config.HiddenSize, Biases.Down);
     }
 
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
-    {
-    }
-
-    public override Tensor forward(Tensor input)
+    public Tensor forward(Tensor input)
     {
         if (_both is null) return _down.forward(Activate(_gate!.forward(input)) * _up!.forward(input));
         var both = _both.forward(input);

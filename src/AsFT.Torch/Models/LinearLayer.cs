@@ -15,18 +15,15 @@ public interface ILinearAdapter
 }
 
 /// <summary>y = x·Wᵀ + b, plus the update of an adapter where one is attached.</summary>
-public sealed class LinearLayer : nn.Module<Tensor, Tensor>
+public sealed class LinearLayer : ModelPart
 {
-    internal LinearLayer(string name, long inFeatures, long outFeatures, bool bias, WeightSource weights) : base(nameof(LinearLayer))
+    internal LinearLayer(string name, long inFeatures, long outFeatures, bool bias, WeightSource weights)
     {
         Name = name;
         InFeatures = inFeatures;
         OutFeatures = outFeatures;
-        Weight = weights.Parameter($"{name}.weight", outFeatures, inFeatures);
-        register_parameter("weight", Weight);
-        if (!bias) return;
-        Bias = weights.Parameter($"{name}.bias", outFeatures);
-        register_parameter("bias", Bias);
+        Weight = Own(weights, $"{name}.weight", outFeatures, inFeatures);
+        if (bias) Bias = Own(weights, $"{name}.bias", outFeatures);
     }
 
     /// <summary>Full name in the model, as in the checkpoint without <c>.weight</c>.</summary>
@@ -47,19 +44,16 @@ public sealed class LinearLayer : nn.Module<Tensor, Tensor>
     /// <summary>The attached adapter, or null. The layer does not own it.</summary>
     public ILinearAdapter? Adapter { get; set; }
 
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
-    {
-    }
-
     /// <summary>What the checkpoint holds of <see cref="Weight"/>, before it was rounded to the format of this model; null: not of a checkpoint, or changed since.</summary>
     internal double[]? StoredSample { get; set; }
 
     /// <summary>A few numbers of the weight, which tell it from other models' weights.</summary>
     internal double[] Sample() => StoredSample ?? WeightSample.Of(Weight);
 
-    /// <inheritdoc/>
-    public override Tensor forward(Tensor input)
+    /// <summary>The layer's output, with an adapter's update.</summary>
+    /// <param name="input">(…, d_in).</param>
+    /// <returns>(…, d_out).</returns>
+    public Tensor forward(Tensor input)
     {
         var output = nn.functional.linear(input, Weight, Bias);
         return Adapter is null ? output : Adapter.Apply(input, output);

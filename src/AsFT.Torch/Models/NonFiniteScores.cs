@@ -11,21 +11,21 @@ internal static class NonFiniteScores
     /// <param name="ids">The sequence.</param>
     /// <param name="what">Of what the scores are, for the message: <c>token 3 of an answer</c>.</param>
     public static NonFiniteScoresException Explain(CausalLanguageModel model, IReadOnlyList<int> ids, string what) =>
-        Explain(model.Decoder, model, model.Logits, "lm_head", model.HeadWeight, ids, what);
+        Explain(model.Decoder, [.. model.Weights()], model.LinearLayers(), model.Logits, "lm_head", model.HeadWeight, ids, what);
 
     /// <summary>What to throw when a classifier's scores of a sequence are not finite.</summary>
     /// <inheritdoc cref="Explain(CausalLanguageModel, IReadOnlyList{int}, string)"/>
     public static NonFiniteScoresException Explain(SequenceClassifier model, IReadOnlyList<int> ids, string what) =>
-        Explain(model.Decoder, model, model.Score.forward, "score", model.Score.Weight, ids, what);
+        Explain(model.Decoder, [.. model.named_parameters().Select(p => KeyValuePair.Create(p.name, (Tensor)p.parameter))], model.LinearLayers(), model.Score.forward, "score", model.Score.Weight, ids, what);
 
-    private static NonFiniteScoresException Explain(CausalDecoder decoder, nn.Module model, Func<Tensor, Tensor> head, string headName, Tensor headWeight, IReadOnlyList<int> ids, string what)
+    private static NonFiniteScoresException Explain(CausalDecoder decoder, IReadOnlyList<KeyValuePair<string, Tensor>> weights, IEnumerable<LinearLayer> layers, Func<Tensor, Tensor> head, string headName, Tensor headWeight, IReadOnlyList<int> ids, string what)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var beginning = Begins(decoder, head, headName, ids);
         var start = $"The model's scores of {what} are infinite or not numbers";
         if (beginning is null) return new($"{start}; computed again by itself, the sequence shows no such number in any layer. {Format(decoder.Placement.DType)}");
-        return Damaged(model, beginning, headName, headWeight) is { } weight
+        return Damaged(weights, layers, beginning, headName, headWeight) is { } weight
             ? new($"{start}. They begin in '{beginning}', whose '{weight}' holds such numbers: a file is damaged, or a training wrote them.")
             : new($"{start}. They begin in '{beginning}', whose weights are finite. {Format(decoder.Placement.DType)}");
     }
@@ -51,12 +51,12 @@ internal static class NonFiniteScores
     }
 
     // The first weight of the part, or of an adapter on it, that is not finite.
-    private static string? Damaged(nn.Module model, string part, string headName, Tensor headWeight)
+    private static string? Damaged(IReadOnlyList<KeyValuePair<string, Tensor>> weights, IEnumerable<LinearLayer> layers, string part, string headName, Tensor headWeight)
     {
         bool Belongs(string weight) => weight.StartsWith(part + ".", StringComparison.Ordinal);
-        foreach (var (weight, value) in model.named_parameters())
+        foreach (var (weight, value) in weights)
             if (Belongs(weight) && !IsFinite(value)) return weight;
-        foreach (var layer in LinearLayers.Of(model).Where(layer => layer.Adapter is LoraLayer && (layer.Name == part || Belongs(layer.Name))))
+        foreach (var layer in layers.Where(layer => layer.Adapter is LoraLayer && (layer.Name == part || Belongs(layer.Name))))
         {
             var adapter = (LoraLayer)layer.Adapter!;
             if (!IsFinite(adapter.A)) return $"{layer.Name}.lora_A";

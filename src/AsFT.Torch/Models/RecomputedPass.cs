@@ -52,7 +52,7 @@ internal sealed class RecomputedPass
     {
         if (decoder.Embedding.requires_grad) return 0;
         for (var i = 0; i < decoder.Layers.Count; i++)
-            if (LinearLayers.Of(decoder.Layers[i]).Any(layer => layer.Adapter is not null) || decoder.Layers[i].parameters().Any(p => p.requires_grad))
+            if (decoder.Layers[i].LinearLayers().Any(layer => layer.Adapter is not null) || decoder.Layers[i].Weights().Any(w => w.Weight.requires_grad))
                 return i;
         return decoder.Layers.Count;
     }

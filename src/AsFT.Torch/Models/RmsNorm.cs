@@ -6,26 +6,20 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>x / √(mean(x²) + ε) over the last dimension, weighed (Zhang and Sennrich, arXiv 1910.07467).</summary>
-internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
+internal sealed class RmsNorm : ModelPart
 {
     private readonly Parameter _weight;
     private readonly Scalar _epsilon;
     private readonly NormKind _kind;
 
-    public RmsNorm(string name, long size, double epsilon, NormKind kind, WeightSource weights) : base(nameof(RmsNorm))
+    public RmsNorm(string name, long size, double epsilon, NormKind kind, WeightSource weights)
     {
         _epsilon = epsilon;
         _kind = kind;
-        _weight = weights.Parameter($"{name}.weight", size);
-        register_parameter("weight", _weight);
+        _weight = Own(weights, $"{name}.weight", size);
     }
 
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
-    {
-    }
-
-    public override Tensor forward(Tensor input)
+    public Tensor forward(Tensor input)
     {
         // Half formats lose the sum of squares, so the statistics are taken in float32, as the reference models do.
         var x = input.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? input.to(ScalarType.Float32) : input;
@@ -37,4 +31,6 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
             _ => (x * scale * _weight.to(x.dtype).add(Scalars.One, Scalars.One)).to(input.dtype),
         };
     }
+
+    private protected override void Free() => _epsilon.Dispose();
 }

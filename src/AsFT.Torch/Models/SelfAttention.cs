@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>Multi-head attention; key-value heads may be fewer than query heads (Ainslie et al., arXiv 2305.13245).</summary>
-internal sealed class SelfAttention : nn.Module
+internal sealed class SelfAttention : ModelPart
 {
     private readonly int _index;
     private readonly int _heads;
@@ -25,17 +25,13 @@ internal sealed class SelfAttention : nn.Module
     // With a cap the scores are ours to make: scale / cap.
     private readonly Scalar? _cappedScale;
 
-    public SelfAttention(string name, int index, ModelConfig config, WeightSource weights) : base(nameof(SelfAttention))
+    public SelfAttention(string name, int index, ModelConfig config, WeightSource weights)
     {
         var spec = config.Spec;
         (_index, _heads, _keyHeads, _size, _normKind) = (index, config.HeadCount, config.KeyValueHeadCount, config.HeadSize, spec.QueryKeyNorm);
         long queries = (long)_heads * _size, keys = (long)_keyHeads * _size;
-        LinearLayer Project(string part, long inFeatures, long outFeatures, Biases bias)
-        {
-            var layer = new LinearLayer($"{name}.{part}", inFeatures, outFeatures, spec.Biases.HasFlag(bias), weights);
-            register_module(part, layer);
-            return layer;
-        }
+        LinearLayer Project(string part, long inFeatures, long outFeatures, Biases bias) =>
+            Own(new LinearLayer($"{name}.{part}", inFeatures, outFeatures, spec.Biases.HasFlag(bias), weights));
         if (spec.IsQueryKeyValueFused)
         {
             _all = Project("qkv_proj", config.HiddenSize, queries + 2 * keys, Biases.Query | Biases.Key | Biases.Value);
@@ -50,8 +46,8 @@ internal sealed class SelfAttention : nn.Module
         if (spec.QueryKeyNorm != QueryKeyNorm.None)
         {
             var isWhole = spec.QueryKeyNorm == QueryKeyNorm.Whole;
-            register_module("q_norm", _queryNorm = new RmsNorm($"{name}.q_norm", isWhole ? queries : _size, config.RmsNormEpsilon, spec.Norm, weights));
-            register_module("k_norm", _keyNorm = new RmsNorm($"{name}.k_norm", isWhole ? keys : _size, config.RmsNormEpsilon, spec.Norm, weights));
+            _queryNorm = Own(new RmsNorm($"{name}.q_norm", isWhole ? queries : _size, config.RmsNormEpsilon, spec.Norm, weights));
+            _keyNorm = Own(new RmsNorm($"{name}.k_norm", isWhole ? keys : _size, config.RmsNormEpsilon, spec.Norm, weights));
         }
         var usual = 1 / Math.Sqrt(_size);
         var scale = spec.AttentionScale ?? usual;
@@ -64,11 +60,6 @@ internal sealed class SelfAttention : nn.Module
         {
             _queryScale = scale / usual;
         }
-    }
-
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
-    protected override void RegisterComponents()
-    {
     }
 
     public Tensor Forward(Tensor hidden, in LayerContext context)
@@ -127,14 +118,10 @@ internal sealed class SelfAttention : nn.Module
         return x.unsqueeze(2).expand(s[0], s[1], group, s[2], s[3]).reshape(s[0], s[1] * group, s[2], s[3]);
     }
 
-    protected override void Dispose(bool disposing)
+    private protected override void Free()
     {
-        if (disposing)
-        {
-            _queryScale?.Dispose();
-            _softCap?.Dispose();
-            _cappedScale?.Dispose();
-        }
-        base.Dispose(disposing);
+        _queryScale?.Dispose();
+        _softCap?.Dispose();
+        _cappedScale?.Dispose();
     }
 }

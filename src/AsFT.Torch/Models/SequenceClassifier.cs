@@ -15,7 +15,7 @@ public sealed class SequenceClassifier : nn.Module
         if (config.Labels.Count == 0) throw new InvalidDataException("A sequence classifier needs class names (id2label) in config.json; there are none.");
         Decoder = new CausalDecoder(config, placement, weights);
         _score = new LinearLayer("score", config.HiddenSize, config.Labels.Count, bias: false, weights);
-        foreach (var (name, module) in NamedParts.Tree((config.Spec.DecoderName, Decoder), ("score", _score))) register_module(name, module);
+        foreach (var (name, weight) in Decoder.Weights().Concat(_score.Weights())) register_parameter(name, weight);
         eval();
     }
 
@@ -57,7 +57,7 @@ public sealed class SequenceClassifier : nn.Module
     public LinearLayer Score => _score;
 
     /// <summary>All linear layers by full name, the head (<c>score</c>) included.</summary>
-    public IEnumerable<LinearLayer> LinearLayers() => Models.LinearLayers.Of(this);
+    public IEnumerable<LinearLayer> LinearLayers() => [.. Decoder.LinearLayers(), _score];
 
     /// <summary>Class logits of each row, taken at its last real token.</summary>
     /// <param name="ids">Token ids, (N × T) int64, padded on the right.</param>
@@ -71,9 +71,20 @@ public sealed class SequenceClassifier : nn.Module
         return _score.forward(hidden.gather(1, last).squeeze(1));
     }
 
-    /// <summary>Nothing: the parts are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
+    /// <summary>Nothing: the weights are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
     protected override void RegisterComponents()
     {
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Decoder.Dispose();
+            _score.Dispose();
+        }
+        base.Dispose(disposing);
     }
 
     /// <summary>Writes the whole classifier: <c>config.json</c> and weights. Tokenizer files are the caller's to copy.</summary>
