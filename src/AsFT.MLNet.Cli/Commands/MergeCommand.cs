@@ -4,7 +4,6 @@ using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Persistence;
 using AsFT.Torch.Input;
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet.Cli.Commands;
 
@@ -28,8 +27,8 @@ internal sealed class MergeCommand : ToolCommand
     {
         var (source, adapterFolder, target) = (run.Get(_model), run.Get(_adapter), run.Get(_out));
         MergedModel.CheckTarget(source, target);
-        run.Note($"Loading '{source}'");
-        using var model = CausalLanguageModel.Load(source, ComputePlacement.Resolve("cpu"));
+        // Names and shapes are all that an adapter is read by; the weights go from file to file.
+        using var model = CausalLanguageModel.Outline(source);
         using var adapter = AdapterOnModel.Load(run, model, source, adapterFolder, run.Get(_allowOtherModel));
         run.CancellationToken.ThrowIfCancellationRequested();
         run.Note($"Writing '{target}'");

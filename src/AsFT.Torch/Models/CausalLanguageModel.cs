@@ -32,10 +32,20 @@ public sealed class CausalLanguageModel : nn.Module
     public static CausalLanguageModel Load(string folder, ComputePlacement? placement = null)
     {
         placement ??= ComputePlacement.Resolve();
+        return Load(folder, placement, WeightSources.FromCheckpoint);
+    }
+
+    /// <summary>A model's parts by name and shape without its weights, for what only goes by them; it computes nothing.</summary>
+    /// <param name="folder">A Hugging Face folder.</param>
+    /// <exception cref="InvalidDataException">As <see cref="Load(string, ComputePlacement?)"/>, but for what stands in the weights.</exception>
+    internal static CausalLanguageModel Outline(string folder) => Load(folder, new ComputePlacement(CPU, ScalarType.Float32), WeightSources.Outline);
+
+    private static CausalLanguageModel Load(string folder, ComputePlacement placement, Func<ModelCheckpoint, ComputePlacement, WeightSource> weights)
+    {
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireLayers(config, checkpoint);
-        var model = new CausalLanguageModel(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
+        var model = new CausalLanguageModel(config, placement, weights(checkpoint, placement));
         foreach (var layer in model.LinearLayers()) layer.StoredSample = WeightSample.Of(checkpoint, $"{layer.Name}.weight");
         return model;
     }

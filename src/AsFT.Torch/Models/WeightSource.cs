@@ -23,12 +23,25 @@ internal static class WeightSources
     /// <summary>Weights read from a checkpoint.</summary>
     public static WeightSource FromCheckpoint(ModelCheckpoint checkpoint, ComputePlacement placement) => (name, shape) =>
     {
+        RequireShape(checkpoint, name, shape);
+        return checkpoint.Read(name, placement.DType, placement.Device);
+    };
+
+    /// <summary>Weights that have a checkpoint's names and shapes and one number each, so that they take no memory.</summary>
+    public static WeightSource Outline(ModelCheckpoint checkpoint, ComputePlacement placement) => (name, shape) =>
+    {
+        RequireShape(checkpoint, name, shape);
+        using var scope = NewDisposeScope();
+        return zeros(1, placement.DType, placement.Device).expand(shape).MoveToOuterDisposeScope();
+    };
+
+    private static void RequireShape(ModelCheckpoint checkpoint, string name, long[] shape)
+    {
         if (!checkpoint.Entries.TryGetValue(name, out var entry))
             throw new InvalidDataException($"'{checkpoint.Folder}' has no tensor '{name}', which its config.json calls for.");
         if (!entry.Shape.SequenceEqual(shape))
             throw new InvalidDataException($"Tensor '{name}' in '{checkpoint.Folder}' has shape ({string.Join(", ", entry.Shape)}); its config.json calls for ({string.Join(", ", shape)}).");
-        return checkpoint.Read(name, placement.DType, placement.Device);
-    };
+    }
 
     /// <summary>Fresh weights as Llama models are initialised: matrices N(0, 0.02²), norms the identity, biases 0.</summary>
     public static WeightSource Random(ComputePlacement placement, long seed, NormKind norm = NormKind.Weight, double standardDeviation = 0.02)

@@ -1,4 +1,5 @@
 using AsFT.MLNet.Cli.Output;
+using AsFT.Torch.Checkpoints;
 using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Tests.Commands;
@@ -45,6 +46,26 @@ public sealed class GenerateCommandTests(FineTuned tuned)
         public string Prompt { get; set; } = "";
 
         public string Response { get; set; } = "";
+    }
+
+    [Theory]
+    [InlineData("--temperature", "0")]
+    [InlineData("--temperature", "1")]
+    public async Task Scores_that_are_no_numbers_are_an_error_that_names_their_layer(string option, string value)
+    {
+        using var folder = new TemporaryFolder();
+        var model = folder.CopyOf(Tool.AlignedModel);
+        const string Damaged = "model.layers.1.mlp.up_proj.weight";
+        using (TorchSharp.torch.NewDisposeScope())
+        {
+            List<KeyValuePair<string, TorchSharp.torch.Tensor>> weights;
+            using (var checkpoint = ModelCheckpoint.Open(model)) weights = [.. checkpoint.Entries.Keys.Select(name => KeyValuePair.Create(name, checkpoint.Read(name)))];
+            weights.Single(weight => weight.Key == Damaged).Value[0].fill_(float.NaN);
+            ModelCheckpoint.Save(model, weights);
+        }
+        var result = await Tool.Run("generate", "--model", model, "--template", "plain", "--prompt", Prompt, option, value);
+        Tool.AssertFailed(result, ExitCode.Failure, $"'model.layers.1', whose '{Damaged}'");
+        Assert.Empty(result.Output);
     }
 
     [Fact]
