@@ -81,7 +81,7 @@ public sealed class AsftFineTuneEstimatorTests
         context.Log += (_, e) => (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning ? warnings : lines).Add(e.RawMessage);
         using var transformer = Pipelines.Train(context, o => (o.RefusalTolerance, o.HeldOutRefusalsPath) = (1e-3, refusals));
         Assert.Contains(lines, line => line.StartsWith("1 held-out refusals", StringComparison.Ordinal) && line.Contains(refusals));
-        // Four steps of a dozen rows are no match for this one refusal; that is said, and warned of.
+        // A tolerance that this run cannot keep: that is said, as a warning.
         Assert.Equal(AsFT.Torch.Training.RefusalOutcome.NotHeld, transformer.TrainingResult!.Refusals);
         Assert.Contains(transformer.TrainingResult!.RefusalReport, warnings);
         Assert.Contains($"lambda found {transformer.TrainingResult!.PenaltyWeight:G4}", Assert.Single(lines, line => line.StartsWith("Done:", StringComparison.Ordinal)));
