@@ -61,9 +61,10 @@ internal static class ModelConfigReader
         int? Token(string field) => (json.Token(field) ?? root.Token(field)) is { } id && id < vocabulary ? id : null;
         sizes = sizes with { BosTokenId = Token("bos_token_id"), PadTokenId = Token("pad_token_id") };
         var spec = family.Read(json, sizes);
-        // A window as long as the model's longest sequence is none; a sequence may be longer than the positions that were trained.
-        if (spec.Window >= sizes.MaxPositions) spec = spec with { Window = null, LayersWithoutWindow = [] };
-        return sizes with { Spec = spec, MaxPositions = LongestSequence(sizes.MaxPositions, spec.Rotary.Scaling) };
+        var longest = LongestSequence(sizes.MaxPositions, spec.Rotary.Scaling);
+        // A window as long as the longest sequence is none, unless its layers also have rotary positions of their own.
+        if (spec.Window >= longest && spec.WindowRotary is null) spec = spec with { Window = null, LayersWithoutWindow = [] };
+        return sizes with { Spec = spec, MaxPositions = longest };
     }
 
     private static ConfigObject TextModel(ConfigObject root, ModelFamily family, string path) => family.TextPart is not { } part ? root

@@ -105,6 +105,36 @@ public sealed class CausalDecoderTests : IDisposable
         TinyLlama.AssertNear(apart, packed);
     }
 
+    public static TheoryData<DecoderSpec> Seeing() =>
+    [
+        new DecoderSpec { Window = 3 }, new DecoderSpec { Window = 4, LayersWithoutWindow = [1] }, new DecoderSpec { AttentionSoftCap = 2 },
+        new DecoderSpec { Window = 3, AttentionSoftCap = 2, LayersWithoutRotary = [0] }, new DecoderSpec { Window = 3, LayersWithoutWindow = [0], WindowRotary = new() { Theta = 50 } },
+    ];
+
+    [Theory]
+    [MemberData(nameof(Seeing))]
+    public void WindowsAndCapsGoByPositionsWhereverTokensLie(DecoderSpec spec)
+    {
+        using var model = TinyLlama.Create(TinyLlama.Config with { Spec = spec });
+        int[] lengths = [4, 1, 9];
+        var rows = lengths.Select((length, i) => TinyLlama.RandomIds(length, seed: i)).ToArray();
+        var apart = rows.Select(row => model.LogitsOf(TinyLlama.Ids(row))).ToArray();
+        TinyLlama.AssertNear(cat(apart, 1), model.LogitsOf(TinyLlama.Ids([.. rows.SelectMany(row => row)]), SequenceLayout.Packed(lengths, CPU)));
+        // Padded on the left.
+        var ids = stack([.. rows.Select(row => cat([zeros(9 - row.Length, ScalarType.Int64), tensor(row)]))]);
+        var mask = stack([.. lengths.Select(length => arange(9).ge(9 - length))]);
+        var padded = model.LogitsOf(ids, SequenceLayout.FromAttentionMask(mask));
+        for (var i = 0; i < 3; i++) TinyLlama.AssertNear(apart[i].squeeze(0), padded[i].narrow(0, 9 - lengths[i], lengths[i]));
+        // The window itself, by hand: the last token of one layer's attention does not depend on what lies further back.
+        if (spec.Window is not { } window || spec.LayersWithoutWindow.Count > 0) return;
+        var row2 = rows[2].ToArray();
+        var reach = (window - 1) * model.Config.LayerCount;
+        for (var t = 0; t < row2.Length - 1 - reach; t++) row2[t] = (row2[t] + 1) % 40;
+        TinyLlama.AssertNear(apart[2][0, -1], model.LogitsOf(TinyLlama.Ids(row2))[0, -1]);
+        row2[^(1 + reach)] = (row2[^(1 + reach)] + 1) % 40;
+        Assert.True(TinyLlama.MaxDifference(apart[2][0, -1], model.LogitsOf(TinyLlama.Ids(row2))[0, -1]) > 1e-6);
+    }
+
     [Fact]
     public void PackedExamplesMayExceedTheModelsPositionsTogether()
     {

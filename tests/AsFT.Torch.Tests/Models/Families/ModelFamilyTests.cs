@@ -69,6 +69,16 @@ public sealed class ModelFamilyTests
         Assert.Equal(2048, Read("llama", """ "rope_scaling": { "type": "linear", "factor": 2.0 } """).MaxPositions);
     }
 
+    [Fact]
+    public void A_window_that_hides_nothing_is_none_but_keeps_its_layers_rotary_positions()
+    {
+        Assert.Null(Read("mistral", "\"sliding_window\": 131072").Spec.Window);
+        var gemma = Read("gemma3_text", "\"sliding_window\": 131072, \"sliding_window_pattern\": 2").Spec;
+        Assert.Equal((10_000, 1_000_000), (gemma.RotaryOf(0)!.Theta, gemma.RotaryOf(1)!.Theta));
+        // Scaled, sequences grow beyond the positions that were trained, and beyond the window.
+        Assert.Equal(4096, Read("mistral", """ "max_position_embeddings": 4096, "rope_scaling": { "type": "yarn", "factor": 4 } """).Spec.Window);
+    }
+
     [Theory]
     [InlineData("gemma3_text", "use_bidirectional_attention", "true")]
     [InlineData("gemma", "hidden_activation", "\"relu\"")]
