@@ -4,7 +4,7 @@ using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Tokenization;
 
-/// <summary>What a Hugging Face <c>tokenizer.json</c> with byte-level BPE says.</summary>
+/// <summary>What a Hugging Face <c>tokenizer.json</c> with byte-pair encoding says.</summary>
 internal sealed record HuggingFaceTokenizerFile
 {
     // The largest published vocabularies (a quarter of a million tokens) take some 35 MB.
@@ -15,7 +15,14 @@ internal sealed record HuggingFaceTokenizerFile
     public required IReadOnlyList<(string Left, string Right)> Merges { get; init; }
     /// <summary>Whether a word that is a token is taken whole, without merging (Llama 3).</summary>
     public bool IgnoreMerges { get; init; }
-    public required IReadOnlyList<(string Text, int Id, bool Special)> Added { get; init; }
+    public required IReadOnlyList<AddedToken> Added { get; init; }
+    /// <summary>How spaces are written where the vocabulary has characters (it was converted from SentencePiece); null where it has bytes.</summary>
+    public SpaceMarking? Spaces { get; init; }
+    /// <summary>Whether a character without a token becomes the tokens of its bytes.</summary>
+    public bool ByteFallback { get; init; }
+    /// <summary>Token of what no other stands for, or null.</summary>
+    public int? Unknown { get; init; }
+    public bool FuseUnknown { get; init; }
     public bool Compose { get; init; }
     public bool AddPrefixSpace { get; init; }
     public required IReadOnlyList<Regex> Splits { get; init; }
@@ -41,30 +48,44 @@ internal sealed record HuggingFaceTokenizerFile
         JsonElement model = Member(root, "model", JsonValueKind.Object) ?? throw new FormatException("there is no \"model\".");
         string type = Kind(model) ?? "BPE";
         if (type != "BPE")
-            throw new FormatException($"the model type is {type}; supported is byte-level BPE, and SentencePiece models as tokenizer.model.");
-        if (Flag(model, "byte_fallback") || Describe(root).Contains("Metaspace", StringComparison.Ordinal))
-        {
-            throw new FormatException(
-                "this is a converted SentencePiece tokenizer (byte_fallback or Metaspace); put the tokenizer.model it was made from beside it.");
-        }
+            throw new FormatException($"the model type is {type}; BPE is supported, and SentencePiece models as tokenizer.model.");
         foreach (string name in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
         {
             if (Member(model, name, JsonValueKind.String) is { } affix && affix.GetString() is { Length: > 0 } text)
                 throw new FormatException($"{name} '{text}' is not supported.");
         }
-        JsonElement vocabulary = Member(model, "vocab", JsonValueKind.Object) ?? throw new FormatException("the model has no \"vocab\".");
-        (List<Regex> splits, bool prefix) = ReadSplits(root);
+        Dictionary<string, int> vocabulary = ReadVocabulary(Member(model, "vocab", JsonValueKind.Object) ?? throw new FormatException("the model has no \"vocab\"."));
+        SpaceMarking? spaces = SpaceMarkingReader.Read(root);
+        if (spaces is null) RequireBytes(vocabulary);
+        (List<Regex> splits, bool prefix) = spaces is null ? ReadSplits(root) : ([], false);
+        string? unknown = Member(model, "unk_token", JsonValueKind.String)?.GetString();
         return new HuggingFaceTokenizerFile
         {
-            Vocabulary = ReadVocabulary(vocabulary),
+            Vocabulary = vocabulary,
             Merges = ReadMerges(Member(model, "merges", JsonValueKind.Array) ?? throw new FormatException("the model has no \"merges\".")),
             IgnoreMerges = Flag(model, "ignore_merges"),
             Added = ReadAdded(root),
-            Compose = ReadNormalizer(root),
+            Compose = spaces is null && ReadNormalizer(root),
             AddPrefixSpace = prefix,
             Splits = splits,
             First = ReadFirst(root),
+            Spaces = spaces,
+            ByteFallback = Flag(model, "byte_fallback"),
+            FuseUnknown = Flag(model, "fuse_unk"),
+            Unknown = unknown is null ? null : vocabulary.TryGetValue(unknown, out int id) ? id : throw new FormatException($"the unk_token '{unknown}' is not in the vocabulary."),
         };
+    }
+
+    /// <summary>The merges by id, in order of rank.</summary>
+    /// <exception cref="InvalidDataException">One has a token that is not in the vocabulary.</exception>
+    public IEnumerable<(int Left, int Right, int Id)> MergedIds(string path)
+    {
+        foreach ((string left, string right) in Merges)
+        {
+            if (!Vocabulary.TryGetValue(left, out int leftId) || !Vocabulary.TryGetValue(right, out int rightId) || !Vocabulary.TryGetValue(left + right, out int id))
+                throw new InvalidDataException($"'{path}': the merge of '{left}' and '{right}' is not in the vocabulary.");
+            yield return (leftId, rightId, id);
+        }
     }
 
     private static Dictionary<string, int> ReadVocabulary(JsonElement element)
@@ -77,12 +98,16 @@ internal sealed record HuggingFaceTokenizerFile
             if (!vocabulary.TryAdd(entry.Name, id)) throw new FormatException($"the token '{entry.Name}' occurs twice in the vocabulary.");
             if (!ids.Add(id)) throw new FormatException($"the id {id} occurs twice in the vocabulary.");
         }
+        return vocabulary;
+    }
+
+    private static void RequireBytes(Dictionary<string, int> vocabulary)
+    {
         for (int b = 0; b < 256; b++)
         {
             if (!vocabulary.ContainsKey(ByteAlphabet.Character(b).ToString()))
                 throw new FormatException($"the vocabulary has no token for byte 0x{b:X2} ('{ByteAlphabet.Character(b)}'), so it is not byte-level BPE.");
         }
-        return vocabulary;
     }
 
     private static List<(string, string)> ReadMerges(JsonElement element)
@@ -103,14 +128,14 @@ internal sealed record HuggingFaceTokenizerFile
         return merges;
     }
 
-    private static List<(string, int, bool)> ReadAdded(JsonElement root)
+    private static List<AddedToken> ReadAdded(JsonElement root)
     {
-        var added = new List<(string, int, bool)>();
+        var added = new List<AddedToken>();
         if (Member(root, "added_tokens", JsonValueKind.Array) is not { } list) return added;
         foreach (JsonElement token in list.EnumerateArray())
         {
             if (Member(token, "content", JsonValueKind.String)?.GetString() is not { Length: > 0 } text) throw new FormatException("an added token has no content.");
-            added.Add((text, Id(token.TryGetProperty("id", out JsonElement id) ? id : throw new FormatException($"the added token '{text}' has no id."), text), Flag(token, "special")));
+            added.Add(new(text, Id(token.TryGetProperty("id", out JsonElement id) ? id : throw new FormatException($"the added token '{text}' has no id."), text), Flag(token, "special"), Flag(token, "lstrip"), Flag(token, "rstrip")));
         }
         return added;
     }
@@ -173,25 +198,22 @@ internal sealed record HuggingFaceTokenizerFile
     }
 
     // A part of the pipeline: none, one step, or a Sequence of them.
-    private static IEnumerable<JsonElement> Steps(JsonElement root, string name, string list)
+    internal static IEnumerable<JsonElement> Steps(JsonElement root, string name, string list)
     {
         if (Member(root, name, JsonValueKind.Object) is not { } step) return [];
         if (Kind(step) != "Sequence") return [step];
         return Member(step, list, JsonValueKind.Array) is { } steps ? [.. steps.EnumerateArray()] : throw new FormatException($"the {name} is a Sequence without {list}.");
     }
 
-    private static string Describe(JsonElement root) =>
-        Member(root, "pre_tokenizer", JsonValueKind.Object)?.GetRawText() + Member(root, "decoder", JsonValueKind.Object)?.GetRawText();
-
     private static int Id(JsonElement element, string token) => element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out int id) && id >= 0 && id < int.MaxValue
         ? id
         : throw new FormatException($"the id of '{token}' is {element.GetRawText()}.");
 
-    private static JsonElement? Member(JsonElement element, string name, JsonValueKind kind) =>
+    internal static JsonElement? Member(JsonElement element, string name, JsonValueKind kind) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) && value.ValueKind == kind ? value : null;
 
-    private static bool Flag(JsonElement element, string name, bool otherwise = false) =>
-        element.TryGetProperty(name, out JsonElement value) ? value.ValueKind == JsonValueKind.True : otherwise;
+    internal static bool Flag(JsonElement element, string name, bool otherwise = false) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) ? value.ValueKind == JsonValueKind.True : otherwise;
 
-    private static string? Kind(JsonElement element) => Member(element, "type", JsonValueKind.String)?.GetString();
+    internal static string? Kind(JsonElement element) => Member(element, "type", JsonValueKind.String)?.GetString();
 }

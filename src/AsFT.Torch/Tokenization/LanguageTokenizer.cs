@@ -26,7 +26,7 @@ public abstract class LanguageTokenizer
         }
         SpecialTokens special = SpecialTokens.Read(folder);
         if (File.Exists(sentencePiece) && !(File.Exists(huggingFace) && !StartsLikeSentencePiece(sentencePiece))) return new SentencePieceLanguageTokenizer(sentencePiece, special);
-        return new ByteLevelLanguageTokenizer(huggingFace, special);
+        return new HuggingFaceLanguageTokenizer(huggingFace, special);
     }
 
     // Llama 3 repositories call a tiktoken list "tokenizer.model"; a SentencePiece model starts with its first piece, field 1 of its message.
@@ -69,6 +69,9 @@ public abstract class LanguageTokenizer
     /// </param>
     public abstract IReadOnlyList<int> Encode(string text, out IReadOnlyList<int> ends);
 
+    /// <summary>Encodes a text that may stand behind tokens of a template: some tokenizers write a space before the first text alone.</summary>
+    internal virtual IReadOnlyList<int> Encode(string text, bool isStart, out IReadOnlyList<int> ends) => Encode(text, out ends);
+
     /// <summary>Text of tokens; bytes that are no UTF-8 become U+FFFD.</summary>
     /// <param name="ids">Token ids in [0, <see cref="VocabularySize"/>).</param>
     /// <param name="skipSpecialTokens">Leaves out BOS, EOS and other special tokens; otherwise their names are written.</param>
@@ -78,4 +81,7 @@ public abstract class LanguageTokenizer
     /// <summary>Id of a special token by its text, such as <c>&lt;|eot_id|&gt;</c>; null if the tokenizer has none of this name.</summary>
     /// <param name="token">Text of the token.</param>
     public virtual int? FindSpecialToken(string token) => null;
+
+    /// <summary>The tokens that a template may write and text never becomes.</summary>
+    public virtual IReadOnlyList<AddedToken> AllSpecialTokens => [];
 }

@@ -41,14 +41,16 @@ internal sealed class SentencePieceLanguageTokenizer : LanguageTokenizer
                 _byteIds[Convert.ToInt32(piece.Text[3..5], 16)] = id;
             }
         }
-        VocabularySize = Math.Max(_model.Pieces.Count, special.Added.Values.Select(t => t.Id + 1).DefaultIfEmpty().Max());
-        foreach ((string text, (int id, bool isSpecial)) in special.Added)
+        VocabularySize = Math.Max(_model.Pieces.Count, special.Added.Select(t => t.Id + 1).DefaultIfEmpty().Max());
+        foreach ((string text, int id, bool isSpecial, _, _) in special.Added)
         {
             if (id >= _model.Pieces.Count) _addedTexts[id] = text;
             if (!isSpecial) continue;
             _specialIds[text] = id;
             if (id != _model.UnknownId) _hidden.Add(id);
         }
+        var named = special.Added.ToDictionary(token => token.Text, StringComparer.Ordinal);
+        AllSpecialTokens = [.. _specialIds.Select(token => named.GetValueOrDefault(token.Key) ?? new AddedToken(token.Key, token.Value, IsSpecial: true))];
         _bpe = _model.Kind == SegmentationKind.Bpe ? new SentencePieceBpe(_model, _specialIds.Keys.ToHashSet(StringComparer.Ordinal)) : null;
         if (_bpe is null) _unigram = OpenUnigram(path);
 
@@ -64,6 +66,7 @@ internal sealed class SentencePieceLanguageTokenizer : LanguageTokenizer
     public override IReadOnlyList<int> EosIds { get; }
     public override int PadId { get; }
     public override bool AddBos { get; }
+    public override IReadOnlyList<AddedToken> AllSpecialTokens { get; }
 
     public override int? FindSpecialToken(string token) => _specialIds.TryGetValue(token, out int id) ? id : null;
 

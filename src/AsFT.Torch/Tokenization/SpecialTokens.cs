@@ -9,11 +9,12 @@ namespace AsFT.Torch.Tokenization;
 internal sealed class SpecialTokens
 {
     private readonly string _folder;
+    private readonly Dictionary<string, AddedToken> _added = new(StringComparer.Ordinal);
     private readonly List<(string File, string Token)> _bos = [], _eos = [], _pad = [];
     private readonly List<(string File, int Id)> _bosIds = [], _eosIds = [], _padIds = [];
 
-    /// <summary>Added tokens by text; the value tells the id and whether the token is special.</summary>
-    public Dictionary<string, (int Id, bool Special)> Added { get; } = new(StringComparer.Ordinal);
+    /// <summary>Added tokens.</summary>
+    public IReadOnlyCollection<AddedToken> Added => _added.Values;
 
     /// <summary><c>add_bos_token</c> of tokenizer_config.json, or null.</summary>
     public bool? AddBos { get; private set; }
@@ -39,7 +40,7 @@ internal sealed class SpecialTokens
                     if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id == int.MaxValue)
                         throw added.Wrong(SafetensorsHeader.Shown(entry.Name), "no id", "a number is wanted");
                     string token = Content(entry.Value) ?? throw added.Wrong(entry.Name, "without content", "an object with the token's text is wanted");
-                    result.Added[token] = (id, entry.Value.ValueKind == JsonValueKind.Object && entry.Value.TryGetProperty("special", out JsonElement special) && special.ValueKind == JsonValueKind.True);
+                    result._added[token] = new(token, id, HuggingFaceTokenizerFile.Flag(entry.Value, "special"), HuggingFaceTokenizerFile.Flag(entry.Value, "lstrip"), HuggingFaceTokenizerFile.Flag(entry.Value, "rstrip"));
                 }
             }
             result.ReadTokens("tokenizer_config.json", root);
@@ -49,7 +50,7 @@ internal sealed class SpecialTokens
         {
             var tokens = new ConfigObject(root, path);
             foreach (JsonProperty entry in root.EnumerateObject())
-                result.Added.TryAdd(entry.Name, (tokens.Token(entry.Name) ?? throw tokens.Wrong(SafetensorsHeader.Shown(entry.Name), "without an id", "a number is wanted"), true));
+                result._added.TryAdd(entry.Name, new(entry.Name, tokens.Token(entry.Name) ?? throw tokens.Wrong(SafetensorsHeader.Shown(entry.Name), "without an id", "a number is wanted"), IsSpecial: true));
         });
         foreach (string file in new[] { "generation_config.json", "config.json" })
         {

@@ -12,11 +12,15 @@ internal sealed class TokenizedParts
     public List<PartKind> Kinds { get; } = [];
 
     /// <summary>Tokenises runs of text as a whole and places special tokens by id.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="template">Name of the template, for errors.</param>
+    /// <param name="parts">The conversation.</param>
+    /// <param name="writesBos">Whether the parts hold the token that begins a text, if there is to be one.</param>
     /// <exception cref="InvalidOperationException">The tokenizer lacks a token that the template needs.</exception>
-    public static TokenizedParts Of(LanguageTokenizer tokenizer, string template, TemplatePart[] parts)
+    public static TokenizedParts Of(LanguageTokenizer tokenizer, string template, TemplatePart[] parts, bool writesBos = false)
     {
         var result = new TokenizedParts();
-        if (tokenizer.AddBos && tokenizer.BosId is { } bos) result.Add(bos, PartKind.Special, -1, 0);
+        if (!writesBos && tokenizer.AddBos && tokenizer.BosId is { } bos) result.Add(bos, PartKind.Special, -1, 0);
         for (int i = 0; i < parts.Length;)
         {
             if (parts[i].IsToken)
@@ -59,7 +63,7 @@ internal sealed class TokenizedParts
     {
         var text = new StringBuilder();
         for (int i = from; i < to; i++) text.Append(parts[i].Text);
-        IReadOnlyList<int> ids = tokenizer.Encode(text.ToString(), out IReadOnlyList<int> ends);
+        IReadOnlyList<int> ids = tokenizer.Encode(text.ToString(), isStart: Ids.Count == 0, out IReadOnlyList<int> ends);
         int part = from, before = 0; // characters of the parts before this one
         for (int t = 0; t < ids.Count; t++)
         {

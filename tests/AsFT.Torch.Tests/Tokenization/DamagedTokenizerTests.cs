@@ -55,7 +55,8 @@ public sealed class DamagedTokenizerTests : IDisposable
     [InlineData("""{"type":"WordPiece"}""", "model", "WordPiece")]
     [InlineData("null", "model", "no \"model\"")]
     [InlineData("""{"type":"Lowercase"}""", "normalizer", "Lowercase")]
-    [InlineData("""{"type":"Metaspace"}""", "pre_tokenizer", "tokenizer.model")]
+    [InlineData("""{"type":"Metaspace"}""", "pre_tokenizer", "NFC")]
+    [InlineData("""{"type":"Replace","pattern":{"Regex":" +"},"content":"▁"}""", "normalizer", "String")]
     [InlineData("null", "pre_tokenizer", "ByteLevel")]
     [InlineData("""{"type":"Sequence"}""", "pre_tokenizer", "pretokenizers")]
     [InlineData("""{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"},{"type":"ByteLevel"}]}""", "pre_tokenizer", "(")]
@@ -76,7 +77,7 @@ public sealed class DamagedTokenizerTests : IDisposable
         Assert.Contains("wanted is", Refused(root => root["model"]!["merges"]!.AsArray().Add(new JsonArray("a"))), StringComparison.Ordinal);
         Assert.Contains("occurs twice", Refused(root => root["model"]!["vocab"]!["again"] = 3), StringComparison.Ordinal);
         Assert.Contains("0x41", Refused(root => root["model"]!["vocab"]!.AsObject().Remove("A")), StringComparison.Ordinal);
-        Assert.Contains("tokenizer.model", Refused(root => root["model"]!["byte_fallback"] = true), StringComparison.Ordinal);
+        Assert.Contains("NFC", Refused(root => root["model"]!["byte_fallback"] = true), StringComparison.Ordinal);
     }
 
     [Theory]
