@@ -15,7 +15,7 @@ internal sealed class AlpacaTemplate : ChatTemplate
 
     public override string Name => "alpaca";
 
-    private protected override IEnumerable<TemplatePart> Layout(ChatExample example)
+    private protected override IEnumerable<TemplatePart> Layout(LanguageTokenizer tokenizer, ChatExample example)
     {
         bool input = !string.IsNullOrWhiteSpace(example.Context);
         string preamble = !string.IsNullOrEmpty(example.System) ? example.System : input ? WithInput : WithoutInput;

@@ -32,8 +32,10 @@ public abstract class ChatTemplate
     /// <summary>A template by name: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c>, <c>plain</c>.</summary>
     /// <param name="name">Name; case does not matter.</param>
     /// <exception cref="ArgumentException">No template has this name.</exception>
-    public static ChatTemplate FromName(string name) => Known.Append(FirstPlain).FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase))
+    public static ChatTemplate FromName(string name) => Find(name)
         ?? throw new ArgumentException($"There is no chat template '{name}'; known are {string.Join(", ", Names)}.", nameof(name));
+
+    internal static ChatTemplate? Find(string name) => Known.Append(FirstPlain).FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Name by which <see cref="FromName"/> finds this template again.</summary>
     public abstract string Name { get; }
@@ -48,7 +50,7 @@ public abstract class ChatTemplate
     {
         Check(tokenizer, example, maxLength);
         if (example.Response is null) throw new ArgumentException("A training example needs a response.", nameof(example));
-        TokenizedParts tokens = TokenizedParts.Of(tokenizer, Name, [.. Layout(example)]);
+        TokenizedParts tokens = TokenizedParts.Of(tokenizer, Name, [.. Layout(tokenizer, example)], WritesBos);
         int count = Math.Min(tokens.Ids.Count, maxLength);
         return new TokenizedExample([.. tokens.Ids.Take(count)], [.. tokens.Kinds.Take(count).Select(k => k is PartKind.Response or PartKind.End)])
         {
@@ -74,11 +76,11 @@ public abstract class ChatTemplate
     public virtual int[] TokenizePrompt(LanguageTokenizer tokenizer, ChatExample prompt, int maxLength, out bool isCut)
     {
         Check(tokenizer, prompt, maxLength);
-        TemplatePart[] parts = [.. Layout(prompt with { Response = null })];
+        TemplatePart[] parts = [.. Layout(tokenizer, prompt with { Response = null })];
         isCut = false;
         while (true)
         {
-            TokenizedParts tokens = TokenizedParts.Of(tokenizer, Name, parts);
+            TokenizedParts tokens = TokenizedParts.Of(tokenizer, Name, parts, WritesBos);
             int excess = tokens.Ids.Count - maxLength;
             if (excess <= 0) return [.. tokens.Ids];
             isCut = true;
@@ -93,7 +95,13 @@ public abstract class ChatTemplate
     }
 
     /// <summary>The parts of a conversation, up to where the answer begins if it has no response. An empty text yields a part as well.</summary>
-    private protected abstract IEnumerable<TemplatePart> Layout(ChatExample example);
+    private protected abstract IEnumerable<TemplatePart> Layout(LanguageTokenizer tokenizer, ChatExample example);
+
+    /// <summary>Whether the template itself writes the token that begins a text, where there is to be one.</summary>
+    private protected virtual bool WritesBos => false;
+
+    /// <summary>Whether turns before the last question can be told.</summary>
+    private protected virtual bool TakesTurns => false;
 
     /// <summary>What the user says: the prompt and, where there is one, the context behind a separator.</summary>
     private protected static IEnumerable<TemplatePart> User(string prompt, string? context, string separator = ChatExample.ContextSeparator)
@@ -104,12 +112,14 @@ public abstract class ChatTemplate
         yield return new(PartKind.User, context);
     }
 
-    private static void Check(LanguageTokenizer tokenizer, ChatExample example, int maxLength)
+    private void Check(LanguageTokenizer tokenizer, ChatExample example, int maxLength)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(example);
         ArgumentNullException.ThrowIfNull(example.Prompt);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 1);
+        if (example.Earlier.Count > 0 && !TakesTurns)
+            throw new ArgumentException($"The {Name} template takes one question and its answer; the conversation has {example.Earlier.Count} turns before them.", nameof(example));
     }
 
     private static string CutLeft(string text, int characters)

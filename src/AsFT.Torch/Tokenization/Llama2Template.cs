@@ -10,7 +10,7 @@ internal sealed class Llama2Template : ChatTemplate
 {
     public override string Name => "llama2";
 
-    private protected override IEnumerable<TemplatePart> Layout(ChatExample example)
+    private protected override IEnumerable<TemplatePart> Layout(LanguageTokenizer tokenizer, ChatExample example)
     {
         yield return new(PartKind.Frame, "[INST] ");
         if (!string.IsNullOrEmpty(example.System)) yield return new(PartKind.Frame, $"<<SYS>>\n{example.System}\n<</SYS>>\n\n");

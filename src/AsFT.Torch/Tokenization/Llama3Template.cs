@@ -8,7 +8,7 @@ internal sealed class Llama3Template : ChatTemplate
 {
     public override string Name => "llama3";
 
-    private protected override IEnumerable<TemplatePart> Layout(ChatExample example)
+    private protected override IEnumerable<TemplatePart> Layout(LanguageTokenizer tokenizer, ChatExample example)
     {
         if (!string.IsNullOrEmpty(example.System))
         {

@@ -7,7 +7,7 @@ internal sealed class PlainTemplate(string name, string separator) : ChatTemplat
 {
     public override string Name => name;
 
-    private protected override IEnumerable<TemplatePart> Layout(ChatExample example)
+    private protected override IEnumerable<TemplatePart> Layout(LanguageTokenizer tokenizer, ChatExample example)
     {
         if (!string.IsNullOrEmpty(example.System)) yield return new(PartKind.Frame, example.System + "\n");
         foreach (TemplatePart part in User(example.Prompt, example.Context, separator)) yield return part;

@@ -1,0 +1,40 @@
+using AsFT.Torch.Tokenization;
+
+namespace AsFT.Torch.Chat;
+
+/// <summary>Finds the chat template of a model: the one that lies in its folder, or one by name.</summary>
+public static class ChatTemplates
+{
+    private const string ChatMl = """
+        {%- for message in messages %}
+        {{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}
+        {%- endfor %}
+        {%- if add_generation_prompt %}
+        {{- '<|im_start|>assistant\n' }}
+        {%- endif %}
+        """;
+
+    /// <summary>Names of the templates that need no checkpoint.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. ChatTemplate.Names, "chatml"];
+
+    /// <summary>A template for the model in a folder.</summary>
+    /// <param name="folder">Model folder.</param>
+    /// <param name="name">One of <see cref="Names"/> (case does not matter), or the name of a template in the folder; null: the folder's own.</param>
+    /// <exception cref="InvalidDataException">The folder has no template and none is named, or its template cannot be used; says why.</exception>
+    /// <exception cref="ArgumentException">There is no template of that name.</exception>
+    public static ChatTemplate Load(string folder, string? name = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (name is not null && Find(name) is { } known) return known;
+        var templates = CheckpointTemplates.Read(folder);
+        if (templates.Find(name) is { } own) return own;
+        if (name is null)
+            throw new InvalidDataException($"'{folder}' has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); name one of {string.Join(", ", Names.Concat(templates.Names))}.");
+        throw new ArgumentException($"There is no chat template '{name}'; known are {string.Join(", ", Names.Concat(templates.Names).Distinct(StringComparer.Ordinal))}.", nameof(name));
+    }
+
+    /// <summary>One of <see cref="Names"/>; null: it has no such name.</summary>
+    public static ChatTemplate? Find(string name) => string.Equals(name, "chatml", StringComparison.OrdinalIgnoreCase)
+        ? new CheckpointTemplate("chatml", ChatMl, new Dictionary<string, string>(), "chatml")
+        : ChatTemplate.Find(name);
+}
