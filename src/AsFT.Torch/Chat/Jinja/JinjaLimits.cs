@@ -16,7 +16,7 @@ internal static class JinjaLimits
     public const int Range = 100_000;
 
     /// <summary>Steps (loop turns, calls, compared or printed values) of one rendering.</summary>
-    public const int Steps = 20_000_000;
+    public const int Steps = 2_000_000;
 
     /// <summary>Brackets, blocks, calls or values within one another.</summary>
     public const int Depth = 100;
