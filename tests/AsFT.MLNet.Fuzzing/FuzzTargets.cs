@@ -27,6 +27,7 @@ internal static class FuzzTargets
         OfFolder("tokenizer", "tokenizer.json", [], Tokenize, Files(Path.Combine(Data, "tokenizers", "byte-level"), "tokenizer.json")),
         OfFolder("sentencepiece", "tokenizer.model", [], Tokenize, Files(Aligned, "tokenizer.model")),
         OfFolder("adapter-config", "adapter_config.json", [], folder => LoraAdapter.ReadOptions(folder), Text("adapter.json", Adapter)),
+        OfFile("chat-template", ".jinja", path => Render(File.ReadAllText(path)), () => [("chat", Bytes(ChatMl)), ("language", Bytes(JinjaLanguage))]),
         OfFolder("index", "model.safetensors.index.json", [], folder => ModelCheckpoint.Open(folder).Dispose(), Text("index.json", """{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00001.safetensors"}}"""),
             written: [("model-00001-of-00001.safetensors", Small)]),
         OfFile("safetensors", ".safetensors", path => { using var file = SafetensorsFile.Open(path); }, () => [("small", Small)]),
