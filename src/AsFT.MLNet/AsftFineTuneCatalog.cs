@@ -24,7 +24,7 @@ public static class AsftFineTuneCatalog
     /// <param name="outputColumnName">Text column that is added: the generated answer.</param>
     /// <param name="promptColumnName">Text column with what the user asks.</param>
     /// <param name="responseColumnName">Text column with the answer to learn.</param>
-    /// <param name="template">Chat template: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c> or <c>plain</c>.</param>
+    /// <param name="template">Chat template: <c>auto</c> (the model's own), <c>llama2</c>, <c>llama3</c>, <c>alpaca</c>, <c>plain</c> or <c>chatml</c>.</param>
     /// <param name="lambda">λ, the weight of the alignment penalty, at least 0; null: 1.</param>
     /// <param name="rank">LoRA rank, at least 1.</param>
     /// <param name="numberOfEpochs">Passes over the rows, at least 1.</param>
@@ -33,7 +33,7 @@ public static class AsftFineTuneCatalog
     /// <exception cref="ArgumentException">An option is wrong; names it, its value and what is wanted.</exception>
     public static AsftFineTuneEstimator AsftFineTune(this TransformsCatalog catalog, string alignedModelPath, string? baseModelPath,
         string outputColumnName = TextColumns.Generated, string promptColumnName = "Prompt", string responseColumnName = "Response",
-        string template = "llama2", double? lambda = null, int rank = 8, int numberOfEpochs = 10, int batchSize = 8, double learningRate = 5e-5)
+        string template = "auto", double? lambda = null, int rank = 8, int numberOfEpochs = 10, int batchSize = 8, double learningRate = 5e-5)
     {
         var options = new AsftFineTuneOptions
         {

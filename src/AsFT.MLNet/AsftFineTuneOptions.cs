@@ -56,8 +56,12 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>A saved alignment direction (safetensors), instead of <see cref="BaseModelPath"/>; null: built from the base model.</summary>
     public string? DirectionPath { get; set; }
 
-    /// <summary>Chat template, one of <see cref="AsFT.Torch.Tokenization.ChatTemplate.Names"/>: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c> or <c>plain</c>.</summary>
-    public string Template { get; set; } = "llama2";
+    /// <summary>
+    /// Chat template: <c>auto</c> (the one that lies in the model's folder, or <c>llama2</c> with a warning where it has none), the name of one of several
+    /// that lie there, or one of <see cref="AsFT.Torch.Chat.ChatTemplates.Names"/>: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c>, <c>plain</c>, <c>chatml</c>.
+    /// A trained model keeps the name of the one it was trained with.
+    /// </summary>
+    public string Template { get; set; } = AsFT.Torch.Chat.ChatTemplates.Auto;
 
     /// <summary>LoRA rank r, at least 1 and at most the smaller side of every target matrix.</summary>
     public int Rank { get; set; } = 8;

@@ -4,6 +4,7 @@ using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Input;
@@ -41,8 +42,7 @@ internal sealed class BasinCommand : ToolCommand
     // As text: an enumeration's own reading takes numbers, too.
     private readonly Option<string> _storage = new Option<string>("--storage") { Description = "Where weights lie between points: host, device, or streamed (least memory, slow)", DefaultValueFactory = _ => Defaults.Storage.ToString().ToLowerInvariant() }
         .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. Enum.GetNames<BasinStorage>().Select(name => name.ToLowerInvariant())]);
-    private readonly Option<string> _template = new Option<string>("--template") { Description = $"Chat template: {string.Join(", ", ChatTemplate.Names)}", DefaultValueFactory = _ => "llama2" }
-        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
+    private readonly Option<string> _template = new("--template") { HelpName = "NAME", Description = $"Chat template: auto (the model's own), {string.Join(", ", ChatTemplates.Names)}, or the name of one in the folder", DefaultValueFactory = _ => ChatTemplates.Auto };
     private readonly Option<int?> _maxPrompts = new("--max-prompts") { Description = "Take only the first prompts of the file" };
     private readonly Option<int?> _maxNewTokens = new("--max-new-tokens") { Description = "New tokens per answer at most" };
     private readonly Option<int> _batchSize = new("--batch-size") { Description = "Prompts or refusals per forward pass", DefaultValueFactory = _ => 64 };
@@ -148,7 +148,7 @@ internal sealed class BasinCommand : ToolCommand
         var probe = new BasinProbe
         {
             Tokenizer = LanguageTokenizer.Load(aligned),
-            Template = ChatTemplate.FromName(run.Get(_template)),
+            Template = ChatTemplates.Load(aligned, run.Get(_template), Pipelines.Warning(run)),
             Prompts = prompts,
             Judge = judge,
             Generation = new GenerationOptions { MaxNewTokens = run.Get(_maxNewTokens) ?? (isWorld ? WorldBuilder.MaxAnswerTokens : 256), BatchSize = run.Get(_batchSize) },

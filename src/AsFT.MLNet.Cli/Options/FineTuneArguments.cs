@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
@@ -78,7 +79,7 @@ internal sealed class FineTuneArguments
         Add<string>("--aligned", "Folder of the aligned model that is fine-tuned", (o, v) => o.AlignedModelPath = v, isRequired: true, helpName: "DIR");
         Add<string?>("--base", "Folder of the base model of the same shape; the alignment direction is aligned - base", (o, v) => o.BaseModelPath = v, helpName: "DIR");
         Add<string?>("--direction", "A saved alignment direction, instead of --base", (o, v) => o.DirectionPath = v, helpName: "FILE");
-        AddChoice("--template", "Chat template", [.. ChatTemplate.Names], Defaults.Template, (o, v) => o.Template = v);
+        Add("--template", $"Chat template: auto (the model's own), {string.Join(", ", ChatTemplates.Names)}, or the name of one in the model's folder", (o, v) => o.Template = v!, Defaults.Template, helpName: "NAME");
         Add("--rank", "LoRA rank r", (o, v) => o.Rank = v, Defaults.Rank);
         Add("--alpha", "LoRA scale numerator", (o, v) => o.Alpha = v, Defaults.Alpha);
         Add("--dropout", "LoRA dropout, in [0, 1)", (o, v) => o.Dropout = v, Defaults.Dropout);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Inspection;
 using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Tokenization;
@@ -22,8 +23,7 @@ internal sealed class ModelArguments(bool isRequired)
     private readonly Option<string?> _modelFolder = new("--model-folder") { HelpName = "DIR", Description = "Where the model folder of a model.zip lies now, when it has moved" };
     public Option<string?> Adapter { get; } = new("--adapter") { HelpName = "DIR", Description = "PEFT adapter folder, with a model folder" };
     private readonly Option<bool> _allowOtherModel = AdapterOnModel.NewOption();
-    private readonly Option<string?> _template = new Option<string?>("--template") { Description = $"Chat template of a model folder: {string.Join(", ", ChatTemplate.Names)}; left out: llama2" }
-        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. ChatTemplate.Names]);
+    private readonly Option<string?> _template = new("--template") { HelpName = "NAME", Description = $"Chat template of a model folder: auto (its own), {string.Join(", ", ChatTemplates.Names)}, or the name of one in the folder; left out: auto" };
 
     /// <summary>Names of library options whose command-line name is not the same word.</summary>
     public static IReadOnlyDictionary<string, string> OptionNames { get; } = new Dictionary<string, string>
@@ -70,7 +70,7 @@ internal sealed class ModelArguments(bool isRequired)
         if (Exists(path))
         {
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
-            var template = ChatTemplate.FromName(run.Get(_template) ?? beside?.Template ?? "llama2");
+            var template = ChatTemplates.Load(path, run.Get(_template) ?? beside?.Template ?? ChatTemplates.Auto, Pipelines.Warning(run));
             var generation = _generation.Read(run, beside is null ? new GenerationOptions() : Generation(beside));
             return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), Pipelines.Warning(run), run.CancellationToken);
         }

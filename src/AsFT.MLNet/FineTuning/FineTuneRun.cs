@@ -1,6 +1,7 @@
 using AsFT.MLNet.Data;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
@@ -16,8 +17,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
 {
     public (FineTunedModel Model, TrainingResult Result) Execute(IDataView train, IDataView? validation)
     {
-        var template = ChatTemplate.FromName(options.Template);
         var folder = options.AlignedModelPath!;
+        var template = ChatTemplates.Load(folder, options.Template, line => log.Warning(MessageSensitivity.None, line));
+        options.Template = template.Name;
         // An hour of training must not end in a folder that takes no files.
         if (options.AdapterOutputFolder is not null) OutputProbe.Check(options.AdapterOutputFolder, nameof(options.AdapterOutputFolder));
         if (options.CheckpointFolder is not null) OutputProbe.Check(options.CheckpointFolder, nameof(options.CheckpointFolder));

@@ -1,3 +1,4 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
@@ -39,18 +40,17 @@ internal static class OptionsCheck
         if (options.MaxSequenceLength < 2) throw OutOfRange(nameof(options.MaxSequenceLength), options.MaxSequenceLength, "MaxSequenceLength must be at least 2, or null.");
         OptionRange.Share.Check(options.ValidationFraction, nameof(options.ValidationFraction));
         Generation(options);
-        ChatTemplate.FromName(options.Template);
+        ChatTemplates.Load(options.AlignedModelPath!, options.Template);
         ComputePlacement.Resolve(options.Device ?? "auto", options.DType).RequireTrainable();
         if (!Enum.IsDefined(options.Overlong)) throw OutOfRange(nameof(options.Overlong), options.Overlong, $"Overlong must be one of {string.Join(", ", Enum.GetNames<OverlongRows>())}.");
     }
 
-    /// <summary>Checks what a trained model still goes by: columns, decoding, template.</summary>
+    /// <summary>Checks what a trained model still goes by: columns and decoding.</summary>
     /// <exception cref="ArgumentException">An option is wrong.</exception>
     public static void ValidateAnswering(AsftFineTuneOptions options)
     {
         Columns(options);
         Generation(options);
-        ChatTemplate.FromName(options.Template);
     }
 
     /// <summary>An option that is wrong.</summary>

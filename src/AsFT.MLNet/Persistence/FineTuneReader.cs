@@ -1,5 +1,6 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
 using Microsoft.ML.Runtime;
@@ -50,7 +51,7 @@ internal static class FineTuneReader
         {
             // Every byte of the model's files was compared; that tells more than the adapter's own fingerprint.
             var attached = adapter.Use(files => LoraAdapter.Load(model.LinearLayers(), files, options.Seed ?? HostDefaults.DefaultSeed, allowOtherModel: true));
-            return new FineTunedModel(model, tokenizer, ChatTemplate.FromName(options.Template), attached);
+            return new FineTunedModel(model, tokenizer, ChatTemplates.Load(folder, options.Template), attached);
         }
         catch
         {

@@ -28,10 +28,10 @@ internal sealed record ModelRole(string Purpose, string LoadOption)
 /// <param name="Files">Every file that the model's answers depend on, by name.</param>
 internal sealed record ModelReference(string Path, string? RelativePath, IReadOnlyList<ModelFile> Files)
 {
-    // What the config and tokenizer readers look at.
+    // What the readers of config, tokenizer and chat template look at.
     private static readonly string[] SmallFiles =
     [
-        "added_tokens.json", "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+        "added_tokens.json", "chat_template.jinja", "chat_template.json", "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
     ];
 
     /// <summary>Bytes of all files.</summary>

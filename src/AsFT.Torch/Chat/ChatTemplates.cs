@@ -17,19 +17,28 @@ public static class ChatTemplates
     /// <summary>Names of the templates that need no checkpoint.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. ChatTemplate.Names, "chatml"];
 
+    /// <summary>Stands for the template that lies in the model's folder.</summary>
+    public const string Auto = "auto";
+
     /// <summary>A template for the model in a folder.</summary>
     /// <param name="folder">Model folder.</param>
-    /// <param name="name">One of <see cref="Names"/> (case does not matter), or the name of a template in the folder; null: the folder's own.</param>
-    /// <exception cref="InvalidDataException">The folder has no template and none is named, or its template cannot be used; says why.</exception>
+    /// <param name="name">One of <see cref="Names"/> (case does not matter), the name of a template in the folder, or <see cref="Auto"/>: the folder's own, or llama2 where it has none.</param>
+    /// <param name="warn">Told when llama2 is taken because the folder has no template.</param>
+    /// <exception cref="InvalidDataException">The folder's template cannot be used; says why.</exception>
     /// <exception cref="ArgumentException">There is no template of that name.</exception>
-    public static ChatTemplate Load(string folder, string? name = null)
+    public static ChatTemplate Load(string folder, string name = Auto, Action<string>? warn = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (name is not null && Find(name) is { } known) return known;
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (Find(name) is { } known) return known;
         var templates = CheckpointTemplates.Read(folder);
-        if (templates.Find(name) is { } own) return own;
-        if (name is null)
-            throw new InvalidDataException($"'{folder}' has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); name one of {string.Join(", ", Names.Concat(templates.Names))}.");
+        var isAuto = string.Equals(name, Auto, StringComparison.OrdinalIgnoreCase);
+        if (templates.Find(isAuto ? CheckpointTemplates.Default : name) is { } own) return own;
+        if (isAuto)
+        {
+            warn?.Invoke($"'{folder}' has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), so llama2 is taken; name another where that is wrong: {string.Join(", ", Names.Concat(templates.Names))}.");
+            return ChatTemplate.Llama2;
+        }
         throw new ArgumentException($"There is no chat template '{name}'; known are {string.Join(", ", Names.Concat(templates.Names).Distinct(StringComparer.Ordinal))}.", nameof(name));
     }
 

@@ -10,7 +10,9 @@ namespace AsFT.Torch.Chat;
 /// </summary>
 internal sealed class CheckpointTemplates
 {
-    private const string Default = "default";
+    /// <summary>Name of the template that is used when none is named.</summary>
+    public const string Default = "default";
+
     private static readonly string[] TokenNames = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
     private readonly string _folder;
     private readonly Dictionary<string, (string Source, string File)> _sources = new(StringComparer.Ordinal);
@@ -18,7 +20,7 @@ internal sealed class CheckpointTemplates
 
     private CheckpointTemplates(string folder) => _folder = folder;
 
-    /// <summary>Names of the templates; <c>default</c> is the one that is used when none is named.</summary>
+    /// <summary>Names of the templates.</summary>
     public IReadOnlyCollection<string> Names => _sources.Keys;
 
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
@@ -37,8 +39,8 @@ internal sealed class CheckpointTemplates
 
     /// <summary>A template by name; null: there is none of it.</summary>
     /// <exception cref="InvalidDataException">It is malformed, or uses what is not known here.</exception>
-    public CheckpointTemplate? Find(string? name) => _sources.TryGetValue(name ?? Default, out var found)
-        ? new(name ?? Default, found.Source, _specialTokens, $"'{Path.Combine(_folder, found.File)}'")
+    public CheckpointTemplate? Find(string name) => _sources.TryGetValue(name, out var found)
+        ? new(name, found.Source, _specialTokens, $"'{Path.Combine(_folder, found.File)}'")
         : null;
 
     private void ReadFile(string file, string name)

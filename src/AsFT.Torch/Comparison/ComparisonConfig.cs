@@ -106,7 +106,7 @@ public sealed record ComparisonConfig
         Adapter.Validate();
         Training.Validate();
         Generation.Validate();
-        ChatTemplate.FromName(Template);
+        Require(!string.IsNullOrEmpty(Template), "template must be a name.");
         Require(Parallel is null or >= 1, "parallel must be at least 1.");
         Require(MaxLength is null or >= 1, "maxLength must be at least 1.");
         Require(TaskMaxNewTokens is null or >= 1, "taskMaxNewTokens must be at least 1.");

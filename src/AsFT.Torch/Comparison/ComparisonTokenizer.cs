@@ -1,3 +1,4 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
 
@@ -11,7 +12,7 @@ internal sealed class ComparisonTokenizer
 
     public ComparisonTokenizer(ComparisonConfig config)
     {
-        Template = ChatTemplate.FromName(config.Template);
+        Template = ChatTemplates.Load(config.Aligned, config.Template);
         Tokenizer = LanguageTokenizer.Load(config.Aligned);
         _positions = ModelConfigReader.Load(config.Aligned).MaxPositions;
         _maxLength = config.MaxLength ?? _positions;
