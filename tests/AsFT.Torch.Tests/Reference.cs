@@ -15,13 +15,5 @@ internal static class Reference
         return file!;
     }
 
-    /// <summary>A folder of it; skips the test where it is not there.</summary>
-    public static string FolderOf(params string[] path)
-    {
-        var folder = Folder is null ? null : Path.Combine([Folder, .. path]);
-        Assert.SkipUnless(Directory.Exists(folder), $"{string.Join('/', path)} is not there: ASFT_REFERENCE is {(Folder is null ? "not set" : $"'{Folder}'")}.");
-        return folder!;
-    }
-
     public static JsonDocument Json(params string[] path) => JsonDocument.Parse(System.IO.File.ReadAllBytes(File(path)));
 }

@@ -24,6 +24,7 @@ internal static class FineTuneReader
         Check(saved.Options, parts, isConfigured: loading.Configure is not null);
         var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, ModelRole.Aligned);
         saved.Options.AlignedModelPath = model.Folder;
+        ChatTemplates.Load(model.Folder, saved.Options.Template);
         return (new ModelSource(() =>
         {
             model.CheckContents();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AsFT.Torch.Chat;
+using AsFT.Torch.Tests.Models.Families;
 using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Tests.Chat;
@@ -8,21 +9,13 @@ namespace AsFT.Torch.Tests.Chat;
 [Trait("Category", "Goldens")]
 public sealed class FamilyChatGoldenTests
 {
-    /// <summary>All that lie there, whatever their names.</summary>
-    public static TheoryData<string> Families()
-    {
-        var folder = Reference.Folder is null ? null : Path.Combine(Reference.Folder, "families");
-        string[] names = folder is not null && Directory.Exists(folder) ? [.. Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)] : [];
-        return [.. names.DefaultIfEmpty("none")];
-    }
-
     [Theory]
-    [MemberData(nameof(Families))]
+    [MemberData(nameof(FamilyFolder.Names), MemberType = typeof(FamilyFolder))]
     public void Probes_have_the_ids_and_texts_of_the_Rust_library(string family)
     {
-        using var golden = Reference.Json("families", family, "golden.json");
-        var tokenizer = LanguageTokenizer.Load(Reference.FolderOf("families", family, "aligned"));
-        foreach (var probe in golden.RootElement.GetProperty("probes").EnumerateArray())
+        using var folder = FamilyFolder.Open(family);
+        var tokenizer = LanguageTokenizer.Load(folder["aligned"]);
+        foreach (var probe in folder.Golden.GetProperty("probes").EnumerateArray())
         {
             Assert.Equal(Ints(probe.GetProperty("ids_without_special")), WithSpecialTokens(tokenizer, probe.GetProperty("text").GetString()!));
             Assert.Equal(probe.GetProperty("decoded").GetString(), tokenizer.Decode(Ints(probe.GetProperty("ids_without_special")), skipSpecialTokens: false));
@@ -30,14 +23,13 @@ public sealed class FamilyChatGoldenTests
     }
 
     [Theory]
-    [MemberData(nameof(Families))]
+    [MemberData(nameof(FamilyFolder.Names), MemberType = typeof(FamilyFolder))]
     public void Conversations_have_the_ids_and_the_supervised_tokens_of_transformers(string family)
     {
-        using var golden = Reference.Json("families", family, "golden.json");
-        var folder = Reference.FolderOf("families", family, "aligned");
-        var tokenizer = LanguageTokenizer.Load(folder);
-        var template = ChatTemplates.Load(folder);
-        foreach (var chat in golden.RootElement.GetProperty("chat").EnumerateArray())
+        using var folder = FamilyFolder.Open(family);
+        var tokenizer = LanguageTokenizer.Load(folder["aligned"]);
+        var template = ChatTemplates.Load(folder["aligned"]);
+        foreach (var chat in folder.Golden.GetProperty("chat").EnumerateArray())
         {
             var messages = chat.GetProperty("messages").EnumerateArray().Select(message => new ChatMessage(message.GetProperty("role").GetString()!, message.GetProperty("content").GetString()!)).ToArray();
             var example = Example(messages);
