@@ -24,12 +24,26 @@ internal static class FineTuneReader
         Check(saved.Options, parts, isConfigured: loading.Configure is not null);
         var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, ModelRole.Aligned);
         saved.Options.AlignedModelPath = model.Folder;
-        ChatTemplates.Load(model.Folder, saved.Options.Template);
+        CheckTemplate(model, saved.Options.Template);
         return (new ModelSource(() =>
         {
             model.CheckContents();
             return LoadModel(environment, model.Folder, saved.Options, adapter);
         }, model, adapter), saved);
+    }
+
+    // A wrong name is found on loading, not with the first answer.
+    private static void CheckTemplate(LocatedModel model, string template)
+    {
+        try
+        {
+            ChatTemplates.Load(model.Folder, template);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
     private static void Check(AsftFineTuneOptions options, SavedParts parts, bool isConfigured)
