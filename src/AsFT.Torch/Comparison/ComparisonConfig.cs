@@ -1,7 +1,6 @@
 using System.Text.Json;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Generation;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Comparison;
