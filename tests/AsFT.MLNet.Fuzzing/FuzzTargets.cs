@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Comparison;
 using AsFT.Torch.Models;
@@ -27,7 +28,7 @@ internal static class FuzzTargets
         OfFolder("tokenizer", "tokenizer.json", [], Tokenize, Files(Path.Combine(Data, "tokenizers", "byte-level"), "tokenizer.json")),
         OfFolder("sentencepiece", "tokenizer.model", [], Tokenize, Files(Aligned, "tokenizer.model")),
         OfFolder("adapter-config", "adapter_config.json", [], folder => LoraAdapter.ReadOptions(folder), Text("adapter.json", Adapter)),
-        OfFile("chat-template", ".jinja", path => Render(File.ReadAllText(path)), () => [("chat", Bytes(ChatMl)), ("language", Bytes(JinjaLanguage))]),
+        OfFolder("chat-template", "chat_template.jinja", [Path.Combine(Data, "tokenizers", "byte-level", "tokenizer.json")], Chat, () => [("chatml", Bytes(ChatMl)), ("language", Bytes(Language))]),
         OfFolder("index", "model.safetensors.index.json", [], folder => ModelCheckpoint.Open(folder).Dispose(), Text("index.json", """{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00001.safetensors"}}"""),
             written: [("model-00001-of-00001.safetensors", Small)]),
         OfFile("safetensors", ".safetensors", path => { using var file = SafetensorsFile.Open(path); }, () => [("small", Small)]),
@@ -49,6 +50,19 @@ internal static class FuzzTargets
     private const string Adapter = """
         {"peft_type":"LORA","r":8,"lora_alpha":32,"lora_dropout":0.05,"target_modules":["q_proj","v_proj"],"bias":"none","task_type":"CAUSAL_LM","use_rslora":false,"rank_pattern":{},"alpha_pattern":{},
         "base_model_name_or_path":"model","inference_mode":true,"init_lora_weights":true,"fan_in_fan_out":false,"modules_to_save":null,"layers_to_transform":null,"use_dora":false}
+        """;
+
+    private const string ChatMl = """
+        {%- for message in messages -%}{{ '<|im_start|>' + message['role'] + '\n' + message.content | trim + '<|im_end|>\n' }}{%- endfor -%}
+        {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}
+        """;
+
+    private const string Language = """
+        {% macro m(a, b='x') %}{{ a ~ b }}{{ caller() if caller }}{% endmacro %}{% set ns = namespace(n=0, l=[]) %}{# c #}{% raw %}{{ {% endraw %}
+        {% for x, y in {'a': 1, 'b': [1.5, none, true]}.items() if x is string %}{% set ns.n = ns.n + loop.index %}{{ m(x, b=y | tojson) }}{% if loop.last %}{% break %}{% endif %}{% else %}e{% endfor %}
+        {% call m(1) %}{{ 'a-b'.split('-')[::-1] | join('+') }}{% endcall %}{% filter upper %}{{ messages | map(attribute='role') | list }}{% endfilter %}
+        {{ '%s %d' % ('a', 3) }}{{ 7 // 2 % 3 ** 2 }}{{ 'x' in 'xyz' and not 1 > 2 or false }}{{ messages[0].content[1:3] | default('d') | indent(2) }}{{ strftime_now('%d %b %Y') }}
+        {% generation %}{{ messages[-1]['content'] }}{% endgeneration %}{{ eos_token }}{% if tools is defined %}{{ raise_exception('no') }}{% endif %}
         """;
 
     private static byte[] Small =>
@@ -78,6 +92,19 @@ internal static class FuzzTargets
     private static Func<IEnumerable<(string, byte[])>> Text(string name, string content) => () => [(name, Bytes(content))];
 
     private static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);
+
+    private static void Chat(string folder)
+    {
+        var template = ChatTemplates.Load(folder);
+        try
+        {
+            template.Tokenize(LanguageTokenizer.Load(folder), new ChatExample("Hello {{ x }} <|im_end|>", " Yes. ", "Be brief.") { Earlier = [new("user", "Hi"), new("assistant", "Ho")] });
+        }
+        catch (InvalidOperationException e) when (e.Message.StartsWith("The chat template", StringComparison.Ordinal))
+        {
+            // A template may refuse a conversation, or end no answer.
+        }
+    }
 
     private static void Tokenize(string folder)
     {

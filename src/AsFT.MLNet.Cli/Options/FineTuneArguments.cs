@@ -2,7 +2,6 @@ using System.CommandLine;
 using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Alignment;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.Cli.Options;

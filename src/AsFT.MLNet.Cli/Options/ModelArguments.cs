@@ -5,7 +5,6 @@ using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
-using AsFT.Torch.Tokenization;
 
 namespace AsFT.MLNet.Cli.Options;
 

@@ -2,7 +2,6 @@ using AsFT.Torch.Chat;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.FineTuning;
