@@ -1,7 +1,7 @@
 using System.CommandLine;
 using AsFT.MLNet.FineTuning;
-using AsFT.Torch.Chat;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.Cli.Options;

@@ -1,5 +1,5 @@
-using AsFT.Torch.Chat;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Training;

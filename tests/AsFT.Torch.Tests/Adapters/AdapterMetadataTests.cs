@@ -13,7 +13,14 @@ public sealed class AdapterMetadataTests : IDisposable
     private static readonly ComputePlacement Placement = new(CPU, ScalarType.Float32);
     private static readonly ModelConfig Shape = new()
     {
-        VocabularySize = 40, HiddenSize = 16, IntermediateSize = 24, LayerCount = 2, HeadCount = 4, KeyValueHeadCount = 2, HeadSize = 4, MaxPositions = 32,
+        VocabularySize = 40,
+        HiddenSize = 16,
+        IntermediateSize = 24,
+        LayerCount = 2,
+        HeadCount = 4,
+        KeyValueHeadCount = 2,
+        HeadSize = 4,
+        MaxPositions = 32,
     };
 
     private readonly TemporaryFolder _folder = new();
