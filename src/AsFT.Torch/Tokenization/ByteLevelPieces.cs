@@ -2,20 +2,21 @@ using System.Text;
 
 namespace AsFT.Torch.Tokenization;
 
-/// <summary>Byte-pair encoding over the bytes of words (GPT-2, Llama 3, Qwen): every text has tokens.</summary>
+/// <summary>Byte-pair encoding over the bytes of words (GPT-2, Llama 3, Qwen).</summary>
 internal sealed class ByteLevelPieces : ITextPieces
 {
     private readonly HuggingFaceTokenizerFile _file;
     private readonly WordSplitter _words;
     private readonly BpeMerges _merges;
     private readonly IReadOnlySet<int> _hidden;
+    // −1: a byte without a token, which few vocabularies have and no common text.
     private readonly int[] _byteIds;
     private readonly Dictionary<int, byte[]> _bytes = [];
 
     public ByteLevelPieces(HuggingFaceTokenizerFile file, WordSplitter words, BpeMerges merges, IReadOnlySet<int> hidden)
     {
         (_file, _words, _merges, _hidden) = (file, words, merges, hidden);
-        _byteIds = [.. Enumerable.Range(0, 256).Select(b => file.Vocabulary[ByteAlphabet.Character(b).ToString()])];
+        _byteIds = [.. Enumerable.Range(0, 256).Select(b => file.Vocabulary.GetValueOrDefault(ByteAlphabet.Character(b).ToString(), -1))];
         foreach ((string text, int id) in file.Vocabulary) _bytes[id] = BytesOf(text);
     }
 
@@ -26,6 +27,8 @@ internal sealed class ByteLevelPieces : ITextPieces
         int prefix = prefixed.Length - normalized.Text.Length;
         foreach ((int start, int length) in _words.Split(prefixed))
             EncodeWord(prefixed.Substring(start, length), start - prefix, normalized.Ends, offset, ids, ends);
+        // A last word of which nothing is left.
+        if (ends.Count > 0) ends[^1] = offset + text.Length;
     }
 
     public string Decode(IEnumerable<int> ids, Func<int, string?> added)
@@ -67,7 +70,20 @@ internal sealed class ByteLevelPieces : ITextPieces
             });
             if (_file.Vocabulary.TryGetValue(whole, out int id) && !_hidden.Contains(id)) return [(id, bytes.Length)];
         }
-        return _merges.Merge([.. bytes.Select(b => (_byteIds[b], 1))]);
+        var symbols = new List<(int Id, int Units)>(bytes.Length);
+        int left = 0;
+        foreach (byte b in bytes)
+        {
+            // As in Hugging Face, what has no token is left out. Its place goes to the token before it, or to the first.
+            if (_byteIds[b] >= 0)
+            {
+                symbols.Add((_byteIds[b], 1 + left));
+                left = 0;
+            }
+            else if (symbols.Count > 0) symbols[^1] = (symbols[^1].Id, symbols[^1].Units + 1);
+            else left++;
+        }
+        return _merges.Merge(symbols);
     }
 
     // A token that is not written in the byte alphabet stands for its own text.

@@ -39,6 +39,20 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
+    public void A_control_character_without_a_token_is_left_out_and_its_place_is_a_neighbours()
+    {
+        LanguageTokenizer tokenizer = Variant(root => root["model"]!["vocab"]!.AsObject().Remove("Ą"));
+        Assert.Equal(tokenizer.Encode("4"), tokenizer.Encode("\u00044\u0004", out IReadOnlyList<int> ends));
+        Assert.Equal([3], ends);
+        Assert.Equal("4", tokenizer.Decode(tokenizer.Encode("\u00044\u0004")));
+        Assert.Empty(tokenizer.Encode("\u0004"));
+    }
+
+    [Fact]
+    public void One_long_word_takes_n_log_n_steps() =>
+        Assert.Equal(new string('日', 300_000), Tokenizer.Decode(Tokenizer.Encode(new string('日', 300_000))));
+
+    [Fact]
     public void Ends_never_fall_and_cover_the_text() => Texts.Sample(text =>
     {
         IReadOnlyList<int> ids = Tokenizer.Encode(text, out IReadOnlyList<int> ends);

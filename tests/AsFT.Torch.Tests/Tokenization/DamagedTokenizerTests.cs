@@ -77,6 +77,7 @@ public sealed class DamagedTokenizerTests : IDisposable
         Assert.Contains("wanted is", Refused(root => root["model"]!["merges"]!.AsArray().Add(new JsonArray("a"))), StringComparison.Ordinal);
         Assert.Contains("occurs twice", Refused(root => root["model"]!["vocab"]!["again"] = 3), StringComparison.Ordinal);
         Assert.Contains("0x41", Refused(root => root["model"]!["vocab"]!.AsObject().Remove("A")), StringComparison.Ordinal);
+        Assert.Contains("0x0A", Refused(root => root["model"]!["vocab"]!.AsObject().Remove("Ċ")), StringComparison.Ordinal);
         Assert.Contains("NFC", Refused(root => root["model"]!["byte_fallback"] = true), StringComparison.Ordinal);
     }
 
