@@ -5,20 +5,20 @@ internal static class CollectionMethods
 {
     public static Callable? Find(Mapping mapping, string name) => name switch
     {
-        "get" => new(name, a => a.BindPositional(1, 2) is var given && mapping.TryGet(given[0], out var value) ? value : Arguments.Or(a.BindPositional(1, 2)[1], null)),
-        "items" => new(name, a => a.BindPositional(0, 0) is var _ ? Items(mapping) : null),
-        "keys" => new(name, a => a.BindPositional(0, 0) is var _ ? new View([.. mapping.Entries.Select(entry => entry.Key)], "dict_keys") : null),
-        "values" => new(name, a => a.BindPositional(0, 0) is var _ ? new View([.. mapping.Entries.Select(entry => entry.Value)], "dict_values") : null),
-        "copy" => new(name, a => a.BindPositional(0, 0) is var _ ? mapping : null),
+        "get" => Callable.Method(name, 1, 2, a => mapping.TryGet(a[0], out var value) ? value : Arguments.Or(a[1], null)),
+        "items" => Callable.Method(name, 0, 0, _ => Items(mapping)),
+        "keys" => Callable.Method(name, 0, 0, _ => new View([.. mapping.Entries.Select(entry => entry.Key)], "dict_keys")),
+        "values" => Callable.Method(name, 0, 0, _ => new View([.. mapping.Entries.Select(entry => entry.Value)], "dict_values")),
+        "copy" => Callable.Method(name, 0, 0, _ => mapping),
         "pop" or "popitem" or "clear" or "update" or "setdefault" => Refused("dict", name),
         _ => null,
     };
 
     public static Callable? Find(Sequence sequence, string name) => name switch
     {
-        "index" => new(name, a => Index(sequence, a.BindPositional(1, 1)[0])),
-        "count" => new(name, a => a.BindPositional(1, 1) is var given ? (long)sequence.Count(item => Operators.AreEqual(item, given[0])) : null),
-        "copy" when !sequence.IsTuple => new(name, a => a.BindPositional(0, 0) is var _ ? sequence : null),
+        "index" => Callable.Method(name, 1, 1, a => Index(sequence, a[0])),
+        "count" => Callable.Method(name, 1, 1, a => (long)sequence.Count(item => Operators.AreEqual(item, a[0]))),
+        "copy" when !sequence.IsTuple => Callable.Method(name, 0, 0, _ => sequence),
         "append" or "extend" or "insert" or "pop" or "remove" or "clear" or "sort" or "reverse" when !sequence.IsTuple => Refused("list", name),
         _ => null,
     };

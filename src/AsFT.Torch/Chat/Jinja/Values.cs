@@ -105,7 +105,11 @@ internal sealed class Namespace(Mapping fields)
 }
 
 /// <summary>Something that can be called: a function, a bound method, a macro.</summary>
-internal sealed record Callable(string Name, Func<Arguments, object?> Call);
+internal sealed record Callable(string Name, Func<Arguments, object?> Call)
+{
+    /// <summary>A method of Python's own: arguments by their places, <see cref="Arguments.Missing"/> for those that are not given.</summary>
+    public static Callable Method(string name, int least, int most, Func<object?[], object?> call) => new(name, arguments => call(arguments.BindPositional(least, most)));
+}
 
 /// <summary>Arguments of a call.</summary>
 internal sealed class Arguments(string name, IReadOnlyList<object?> positional, IReadOnlyList<KeyValuePair<string, object?>> named, Rendering rendering)
