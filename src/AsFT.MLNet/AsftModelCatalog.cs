@@ -68,7 +68,7 @@ public static class AsftModelCatalog
             throw;
         }
         // What ML.NET says of files that are no pipelines, without saying which.
-        catch (Exception e) when (e is FormatException or EndOfStreamException || e is InvalidDataException && !e.Message.Contains(filePath, StringComparison.Ordinal))
+        catch (Exception e) when (e is FormatException or EndOfStreamException or FileLoadException or BadImageFormatException || e is InvalidDataException && !e.Message.Contains(filePath, StringComparison.Ordinal))
         {
             throw new InvalidDataException($"'{filePath}' is no pipeline that ML.NET saved, or is damaged: {e.Message}", e);
         }

@@ -28,6 +28,14 @@ public sealed class HostileZipTests(TrainedFixture trained) : IClassFixture<Trai
     }
 
     [Fact]
+    public void An_assembly_that_has_no_possible_name_is_told_with_the_zip()
+    {
+        var path = Save(trained.Transformer);
+        ZipEdit.Table(path, "PublicKeyToken=null", "PublicKeyToken<null");
+        Assert.Contains($"'{path}' is no pipeline that ML.NET saved, or is damaged", Refused(path).Message);
+    }
+
+    [Fact]
     public void An_embedded_file_of_another_size_than_recorded_is_not_unpacked()
     {
         using var whole = Pipelines.Train(_context, o => (o.SaveWholeModel, o.MaxSteps) = (true, 1));

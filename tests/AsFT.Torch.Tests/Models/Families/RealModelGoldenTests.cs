@@ -75,7 +75,13 @@ public sealed class RealModelGoldenTests(RealModelGoldenTests.Folders folders) :
         var expected = train.GetProperty($"curve.lambda{lambda}").EnumerateArray().ToArray();
         var result = new FineTuner(model, adapter, penalty, new TrainingOptions
         {
-            Epochs = expected.Length, BatchSize = examples.Count, LearningRate = 1e-3, Schedule = LearningRateSchedule.Constant, PenaltyWeight = lambda, Shuffle = false, ReportEvery = 1,
+            Epochs = expected.Length,
+            BatchSize = examples.Count,
+            LearningRate = 1e-3,
+            Schedule = LearningRateSchedule.Constant,
+            PenaltyWeight = lambda,
+            Shuffle = false,
+            ReportEvery = 1,
         }).Train(examples);
 
         for (var i = 0; i < expected.Length; i++)
