@@ -44,7 +44,7 @@ public sealed class CausalLanguageModel : nn.Module
     {
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
-        CheckpointFit.RequireLayers(config, checkpoint);
+        CheckpointFit.RequireAllUsed(config, checkpoint);
         var model = new CausalLanguageModel(config, placement, weights(checkpoint, placement));
         foreach (var layer in model.LinearLayers()) layer.StoredSample = WeightSample.Of(checkpoint, $"{layer.Name}.weight");
         return model;

@@ -28,7 +28,7 @@ public sealed class SequenceClassifier : nn.Module
         placement ??= ComputePlacement.Resolve();
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
-        CheckpointFit.RequireLayers(config, checkpoint);
+        CheckpointFit.RequireAllUsed(config, checkpoint);
         return new SequenceClassifier(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
     }
 
@@ -44,7 +44,7 @@ public sealed class SequenceClassifier : nn.Module
         var config = ModelConfig.Load(folder) with { Labels = labels, ProblemType = problemType };
         config = config with { Architecture = $"{ModelFamily.Find(config.ModelType)!.ClassName}ForSequenceClassification" };
         using var checkpoint = ModelCheckpoint.Open(folder);
-        CheckpointFit.RequireLayers(config, checkpoint);
+        CheckpointFit.RequireAllUsed(config, checkpoint);
         var pretrained = WeightSources.FromCheckpoint(checkpoint, placement);
         var fresh = WeightSources.Random(placement, seed);
         return new SequenceClassifier(config, placement, (name, shape) => name == "score.weight" ? fresh(name, shape) : pretrained(name, shape));

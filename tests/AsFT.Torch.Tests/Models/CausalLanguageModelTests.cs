@@ -1,4 +1,6 @@
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Tests.Checkpoints;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Tests.Models;
@@ -41,6 +43,33 @@ public sealed class CausalLanguageModelTests
         var logits = model.Logits(hidden.narrow(1, 1, 1));
         Assert.Equal([1L, 1L, 40L], logits.shape);
         Assert.True(TinyLlama.MaxDifference(hidden.narrow(1, 1, 1).matmul(head.t()), logits) < 1e-12);
+    }
+
+    [Theory]
+    [InlineData(1, true, "model.layers.1.")]
+    [InlineData(2, false, "model.layers.0.self_attn.k_proj.bias")]
+    public void Weights_of_layers_that_the_config_has_no_place_for_are_refused(int layers, bool hasBiases, string name)
+    {
+        using var folder = new TemporaryFolder();
+        var biased = TinyLlama.Config with { Spec = TinyLlama.Config.Spec with { Biases = Biases.Attention } };
+        using (var model = TinyLlama.Create(biased)) model.Save(folder.Path);
+        (biased with { LayerCount = layers, Spec = hasBiases ? biased.Spec : TinyLlama.Config.Spec }).Save(folder.Path);
+        Assert.Contains(name, Assert.Throws<InvalidDataException>(() => CausalLanguageModel.Load(folder.Path, TinyLlama.Placement())).Message, StringComparison.Ordinal);
+        Assert.Contains(name, Assert.Throws<InvalidDataException>(() => SequenceClassifier.FromDecoder(folder.Path, ["a", "b"], "single_label_classification", TinyLlama.Placement())).Message, StringComparison.Ordinal);
+        using var checkpoint = ModelCheckpoint.Open(folder.Path);
+        Assert.Contains(CheckpointFit.Check(ModelConfig.Load(folder.Path), checkpoint).Problems, problem => problem.Contains(name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Tables_of_rotary_positions_in_old_files_are_left_alone()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = TinyLlama.Create();
+        TinyLlama.Config.Save(folder.Path);
+        using (var table = ones(4))
+            ModelCheckpoint.Save(folder.Path, model.Weights().Append(KeyValuePair.Create("model.layers.0.self_attn.rotary_emb.inv_freq", table)));
+        using var loaded = CausalLanguageModel.Load(folder.Path, TinyLlama.Placement());
+        Assert.Equal(model.Weights().Count(), loaded.Weights().Count());
     }
 
     [Fact]
