@@ -56,6 +56,7 @@ public sealed class CheckpointFit
     /// <summary>Lays the model out on the meta device, where tensors have a shape and no memory.</summary>
     /// <param name="config">The model's shape.</param>
     /// <param name="checkpoint">Its weights.</param>
+    /// <exception cref="InvalidDataException">There are more layers than tensors.</exception>
     public static CheckpointFit Check(ModelConfig config, ModelCheckpoint checkpoint)
     {
         ArgumentNullException.ThrowIfNull(config);

@@ -38,6 +38,7 @@ public sealed class SequenceClassifier : nn.Module
     /// <param name="problemType"><c>multi_label_classification</c> or <c>single_label_classification</c>.</param>
     /// <param name="placement">Device and number format; null chooses.</param>
     /// <param name="seed">Seed of the head.</param>
+    /// <exception cref="InvalidDataException">The files are damaged, do not fit each other, or describe another architecture; or there are no class names.</exception>
     public static SequenceClassifier FromDecoder(string folder, IReadOnlyList<string> labels, string problemType, ComputePlacement? placement = null, long seed = 0)
     {
         placement ??= ComputePlacement.Resolve();
