@@ -26,7 +26,7 @@ internal static class AsftTool
         if (parse.Errors.Count > 0)
             return Failure.ReportUsage(console, parse, Suggestion.ForUnknownWord(parse)
                 // What was typed wrong goes before what is missing.
-                ?? NumberOptions.FirstProblem(parse) ?? parse.Errors[0].Message);
+                ?? NumberOptions.FirstProblem(parse) ?? ChoiceOptions.FirstProblem(parse) ?? parse.Errors[0].Message);
         return await parse.InvokeAsync(
             new InvocationConfiguration { Output = console.Output, Error = console.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
             cancellationToken);

@@ -80,7 +80,8 @@ internal static class Suggestion
 
     private static bool IsOption(string word) => word.Length > 1 && word[0] is '-' or '–' or '—';
 
-    private static string Meant(string? word) => word is null ? "." : $"; did you mean {word}?";
+    /// <summary>How a sentence on a wrong word ends: with the word that was meant, where one is known.</summary>
+    internal static string Meant(string? word) => word is null ? "." : $"; did you mean {word}?";
 
     private static IEnumerable<string> Names(Command command)
     {
@@ -89,7 +90,8 @@ internal static class Suggestion
                 foreach (var name in option.Aliases.Prepend(option.Name).Where(name => name.StartsWith("--", StringComparison.Ordinal))) yield return name;
     }
 
-    private static string? Closest(string word, IEnumerable<string> known) => known
+    /// <summary>The known word that takes the fewest slips of the fingers to become another; null where none is near.</summary>
+    internal static string? Closest(string word, IEnumerable<string> known) => known
         .Select(candidate => (Name: candidate, Distance: Distance(word.ToLowerInvariant(), candidate)))
         .Where(candidate => candidate.Distance <= Math.Max(1, word.TrimStart('-').Length / 3))
         .OrderBy(candidate => candidate.Distance)

@@ -38,7 +38,9 @@ internal sealed class FineTuneCommand : ToolCommand
         MemoryPlan? plan = null;
         options.StageBegun = run.Note;
         options.MemoryPlanned = (planned, _) => run.Note($"Memory: {(plan = planned)}");
-        var ml = Pipelines.NewContext(run, options.Seed ?? HostDefaults.DefaultSeed);
+        // training.json tells what was drawn with.
+        var seed = options.Seed ??= HostDefaults.DefaultSeed;
+        var ml = Pipelines.NewContext(run, seed);
         // All that can be wrong is told before the first model is read.
         var estimator = Pipelines.NewEstimator(ml, options);
         var train = _fields.Load(run, ml, run.Get(_data));
@@ -60,7 +62,7 @@ internal sealed class FineTuneCommand : ToolCommand
         folder.Keep();
 
         var result = record.Result;
-        run.Say($"{result.Steps} steps in {result.Seconds:0.0} s ({result.TokensPerSecond:0} tokens/s){(result.StoppedEarly ? ", stopped early" : "")}");
+        run.Say($"{result.Steps} {(result.Steps == 1 ? "step" : "steps")} in {result.Seconds:0.0} s ({result.TokensPerSecond:0} tokens/s){(result.StoppedEarly ? ", stopped early" : "")}");
         // Without a direction there is nothing to measure against; the isotropic penalty needs none.
         var isMeasured = options.BaseModelPath is not null || options.DirectionPath is not null || options.Projection == AlignmentProjection.None;
         run.Say($"cross-entropy {result.CrossEntropy:0.000}, penalty {(isMeasured ? $"{result.Penalty:0.0000}" : "not measured")}, "

@@ -39,7 +39,7 @@ public static class ChatTemplates
             warn?.Invoke($"'{folder}' has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), so llama2 is taken; name another where that is wrong: {string.Join(", ", Names.Concat(templates.Names))}.");
             return ChatTemplate.Llama2;
         }
-        throw new ArgumentException($"There is no chat template '{name}'; known are {string.Join(", ", Names.Concat(templates.Names).Distinct(StringComparer.Ordinal))}.", nameof(name));
+        throw new ArgumentException($"Template is '{name}'; there is no such chat template; known are {string.Join(", ", Names.Prepend(Auto).Concat(templates.Names).Distinct(StringComparer.Ordinal))}.", nameof(name));
     }
 
     /// <summary>One of <see cref="Names"/>; null: it has no such name.</summary>

@@ -33,7 +33,7 @@ public abstract class ChatTemplate
     /// <param name="name">Name; case does not matter.</param>
     /// <exception cref="ArgumentException">No template has this name.</exception>
     public static ChatTemplate FromName(string name) => Find(name)
-        ?? throw new ArgumentException($"There is no chat template '{name}'; known are {string.Join(", ", Names)}.", nameof(name));
+        ?? throw new ArgumentException($"Template is '{name}'; there is no such chat template; known are {string.Join(", ", Names)}.", nameof(name));
 
     internal static ChatTemplate? Find(string name) => Known.Append(FirstPlain).FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase));
 

@@ -17,6 +17,7 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         Assert.Equal([".asft-run.json", "adapter", "model.zip", "training.json"], Directory.EnumerateFileSystemEntries(tuned.Output).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         using var record = JsonDocument.Parse(File.ReadAllText(Path.Combine(tuned.Output, "training.json")));
         Assert.Equal(4, record.RootElement.GetProperty("options").GetProperty("rank").GetInt32());
+        Assert.Equal(42, record.RootElement.GetProperty("options").GetProperty("seed").GetInt64());
         Assert.True(record.RootElement.GetProperty("result").GetProperty("penalty").GetDouble() > 0);
         Assert.NotEmpty(record.RootElement.GetProperty("history").EnumerateArray());
     }
