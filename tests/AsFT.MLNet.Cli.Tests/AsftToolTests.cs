@@ -23,6 +23,14 @@ public sealed class AsftToolTests
     }
 
     [Theory]
+    [InlineData("generate", "a file that holds no answers")]
+    [InlineData("eval", "a file that holds no answers")]
+    [InlineData("direction", "a file that is no alignment direction")]
+    [InlineData("finetune", "a finished output that another command line made")]
+    public async Task The_help_tells_what_force_writes_over(string command, string what) =>
+        Assert.Contains($"Write over {what}", (await Tool.Run(command, "--help")).Output);
+
+    [Theory]
     [InlineData("Required command was not provided")]
     [InlineData("There is no command 'dance'", "dance")]
     [InlineData("'PATH' missing", "info")]

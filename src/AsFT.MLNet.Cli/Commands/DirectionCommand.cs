@@ -20,7 +20,7 @@ internal sealed class DirectionCommand : ToolCommand
     private readonly Option<string> _format = new("--format") { Description = "fp32 (exact), bf16 (half the size) or rank-K (two factors of rank K)", DefaultValueFactory = _ => "fp32" };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "File to write (.safetensors)", Required = true };
 
-    private readonly ForceOption _force = new();
+    private readonly ForceOption _force = new("a file that is no alignment direction");
 
     public DirectionCommand() : base("direction", "Write the alignment direction, aligned - base, of the named layers to a file")
     {

@@ -41,7 +41,7 @@ internal sealed class EvalCommand : ToolCommand
     private readonly Option<string?> _markdown = new("--markdown") { HelpName = "FILE", Description = "Write a report in Markdown" };
     private readonly Option<string?> _saveAnswers = new("--save-answers") { HelpName = "FILE", Description = "Write the model's answers as JSONL, for --answers or --compare of a later run" };
 
-    private readonly ForceOption _force = new();
+    private readonly ForceOption _force = new("a file that holds no answers");
 
     public EvalCommand() : base("eval", "Measure harmful score, over-refusal and task accuracy of a model; with limits, a gate that exits with 3")
     {

@@ -17,7 +17,7 @@ internal sealed class GenerateCommand : ToolCommand
     private readonly Option<string?> _system = new("--system") { Description = "System message" };
 
     private readonly Option<string?> _out = new("--out") { HelpName = "FILE", Description = "Write the answers to a file of JSON lines (.jsonl) as they come, for asft eval --answers, instead of printing them" };
-    private readonly ForceOption _force = new();
+    private readonly ForceOption _force = new("a file that holds no answers");
 
     public GenerateCommand() : base("generate", "Answer prompts with a fine-tuned pipeline, or with a model folder and an adapter")
     {
