@@ -65,8 +65,12 @@ internal static class OptionsCheck
         Name(options.OutputColumnName, nameof(options.OutputColumnName));
         if (options.SystemColumnName is not null) Name(options.SystemColumnName, nameof(options.SystemColumnName));
         if (options.ContextColumnName is not null) Name(options.ContextColumnName, nameof(options.ContextColumnName));
-        if (options.PromptColumnName == options.ResponseColumnName || options.ContextColumnName == options.ResponseColumnName || options.SystemColumnName == options.ResponseColumnName)
-            throw Wrong(nameof(options.ResponseColumnName), $"ResponseColumnName is '{options.ResponseColumnName}', which is a column of the prompt too; the answer to learn would stand in the prompt.");
+        if (options.PromptColumnName == options.ResponseColumnName) throw InPrompt(nameof(options.PromptColumnName), "");
+        if (options.ContextColumnName == options.ResponseColumnName) throw InPrompt(nameof(options.ContextColumnName), "; set it to null where the prompts have none");
+        if (options.SystemColumnName == options.ResponseColumnName) throw InPrompt(nameof(options.SystemColumnName), "; set it to null where the prompts have none");
+
+        ArgumentException InPrompt(string option, string cure) =>
+            Wrong(nameof(options.ResponseColumnName), $"{option} and ResponseColumnName are both '{options.ResponseColumnName}': the answer to learn would stand in the prompt{cure}.");
     }
 
     private static void Models(AsftFineTuneOptions options)

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text.Json.Serialization;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
 
@@ -28,11 +29,20 @@ internal sealed record ModelRole(string Purpose, string LoadOption)
 /// <param name="Files">Every file that the model's answers depend on, by name.</param>
 internal sealed record ModelReference(string Path, string? RelativePath, IReadOnlyList<ModelFile> Files)
 {
+    private static readonly string[] Templates = ["chat_template.jinja", "chat_template.json"];
+
     // What the readers of config, tokenizer and chat template look at.
     private static readonly string[] SmallFiles =
     [
-        "added_tokens.json", "chat_template.jinja", "chat_template.json", "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
+        .. Templates, "added_tokens.json", "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
     ];
+
+    /// <summary>
+    /// Whether chat templates may come and go: version 0.1 read none and recorded none, so that one in the folder is no other model. Written again, for
+    /// those files stay unrecorded.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool WithoutTemplates { get; init; }
 
     /// <summary>Bytes of all files.</summary>
     public long Size() => Files.Sum(file => file.Size);
@@ -93,7 +103,7 @@ internal sealed record ModelReference(string Path, string? RelativePath, IReadOn
             if (!File.Exists(path)) return $"'{file.Name}' is missing";
             if (InputFile.Length(path) is var length && length != file.Size) return $"'{file.Name}' has {length} bytes, not {file.Size}";
         }
-        return Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name)) is { } added ? $"'{added}' was not there" : null;
+        return Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name) && !(WithoutTemplates && Templates.Contains(name))) is { } added ? $"'{added}' was not there" : null;
     }
 
     /// <summary>Compares contents; reads all files.</summary>

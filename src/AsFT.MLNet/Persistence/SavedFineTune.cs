@@ -48,7 +48,9 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
         var name = parts.Name(PartName);
         var saved = JsonInput.Read<SavedFineTune>(parts.ReadBytes(PartName, SavedParts.MaxTextBytes), name, Json);
         if (saved is not { Options: not null, Model.Files: not null }) throw new InvalidDataException($"'{name}' lacks the options or the model.");
+        parts.CheckFormat(PartName, saved.Format, CurrentFormat);
         saved.Model.CheckNames(name);
+        if (saved.Format == 0) saved = saved with { Model = saved.Model with { WithoutTemplates = true } };
         // The plain template put a context on the next line then; the model is asked as it was trained.
         if (saved.Format == 0 && string.Equals(saved.Options.Template, "plain", StringComparison.OrdinalIgnoreCase)) saved.Options.Template = "plain-0.1";
         return saved;

@@ -26,6 +26,14 @@ internal sealed class SavedParts(ZipArchive archive, string folder, string? file
     /// <summary>The zip and a part of it, in messages.</summary>
     public string Name(string part) => $"{file ?? "model file"} (part {part})";
 
+    /// <summary>Refuses what a later version of this library wrote: the same words may mean something else there.</summary>
+    /// <exception cref="InvalidDataException">The format is unknown.</exception>
+    public void CheckFormat(string part, int found, int newest)
+    {
+        if (found < 0 || found > newest)
+            throw new InvalidDataException($"'{Name(part)}' has format {found}; this version of AsFT.MLNet reads formats 0 to {newest}. Load it with the version that wrote it, or a later one.");
+    }
+
     /// <summary>Declared bytes of a part; null where there is none.</summary>
     public long? Length(string part) => Find(part)?.Length;
 

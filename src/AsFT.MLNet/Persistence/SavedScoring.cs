@@ -54,10 +54,12 @@ internal sealed record SavedScoring(ScoreHarmfulnessOptions Options, IReadOnlyLi
         var saved = JsonInput.Read<SavedScoring>(parts.ReadBytes(PartName, SavedParts.MaxTextBytes), name, Json);
         if (saved is not { Options.Judge: not null, Categories.Count: > 0 }) throw new InvalidDataException($"'{name}' lacks the options, the judge or its categories.");
         if (saved.Options.Judge is ModerationModelOptions != saved.Model is { Files: not null }) throw new InvalidDataException($"'{name}' holds a moderation model without its folder, or a folder without one.");
+        parts.CheckFormat(PartName, saved.Format, CurrentFormat);
         saved.Model?.CheckNames(name);
         // There was no such option then; the judge is asked as it was.
-        if (saved.Format == 0) saved.Options.ContextColumnName = null;
-        return saved;
+        if (saved.Format > 0) return saved;
+        saved.Options.ContextColumnName = null;
+        return saved with { Model = saved.Model is { } model ? model with { WithoutTemplates = true } : null };
     }
 
     // Through a file, for ML.NET writes a zip that it must seek in, and a classifier may be large.

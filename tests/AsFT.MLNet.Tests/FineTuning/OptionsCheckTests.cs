@@ -67,6 +67,18 @@ public sealed class OptionsCheckTests
         Assert.Contains(name, error.Message);
     }
 
+    [Theory]
+    [InlineData("Prompt", "PromptColumnName")]
+    [InlineData("Context", "ContextColumnName")]
+    [InlineData("System", "SystemColumnName")]
+    public void An_answer_in_the_prompt_is_refused_with_the_option_that_puts_it_there(string column, string option)
+    {
+        var error = Assert.Throws<ArgumentException>(() => new MLContext().Transforms.AsftFineTune(Pipelines.Options(o => o.ResponseColumnName = column)));
+        Assert.Equal("ResponseColumnName", error.ParamName);
+        Assert.StartsWith($"{option} and ResponseColumnName are both '{column}'", error.Message, StringComparison.Ordinal);
+        Assert.Equal(column != "Prompt", error.Message.Contains("set it to null", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Base_model_may_be_missing_where_nothing_needs_it()
     {
