@@ -59,18 +59,23 @@ public static class AsftModelCatalog
             });
             return transformer;
         }
-        catch (TargetInvocationException e)
+        catch (Exception e)
         {
-            // One layer per transform and chain.
-            Exception cause = e;
-            while (cause is TargetInvocationException { InnerException: { } inner }) cause = inner;
+            var cause = Cause(e);
+            // What ML.NET says of files that are no pipelines, without saying which.
+            if (cause is FormatException or EndOfStreamException or FileLoadException or BadImageFormatException
+                || ReferenceEquals(cause, e) && e is InvalidDataException && !e.Message.Contains(filePath, StringComparison.Ordinal))
+                throw new InvalidDataException($"'{filePath}' is no pipeline that ML.NET saved, or is damaged: {cause.Message}", cause);
+            if (ReferenceEquals(cause, e)) throw;
             ExceptionDispatchInfo.Throw(cause);
             throw;
         }
-        // What ML.NET says of files that are no pipelines, without saying which.
-        catch (Exception e) when (e is FormatException or EndOfStreamException or FileLoadException or BadImageFormatException || e is InvalidDataException && !e.Message.Contains(filePath, StringComparison.Ordinal))
-        {
-            throw new InvalidDataException($"'{filePath}' is no pipeline that ML.NET saved, or is damaged: {e.Message}", e);
-        }
+    }
+
+    // ML.NET calls loaders by reflection, one layer per transform and chain, and wraps some of what they throw once more.
+    private static Exception Cause(Exception exception)
+    {
+        while (exception is TargetInvocationException { InnerException: not null } or InvalidOperationException { InnerException: TargetInvocationException }) exception = exception.InnerException!;
+        return exception;
     }
 }
