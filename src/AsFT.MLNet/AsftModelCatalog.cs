@@ -63,7 +63,7 @@ public static class AsftModelCatalog
         {
             var cause = Cause(e);
             // What ML.NET says of files that are no pipelines, without saying which.
-            if (cause is FormatException or EndOfStreamException or FileLoadException or BadImageFormatException
+            if (cause is FormatException or EndOfStreamException or FileLoadException or BadImageFormatException || cause.Source?.StartsWith("Microsoft.ML", StringComparison.Ordinal) == true
                 || ReferenceEquals(cause, e) && e is InvalidDataException && !e.Message.Contains(filePath, StringComparison.Ordinal))
                 throw new InvalidDataException($"'{filePath}' is no pipeline that ML.NET saved, or is damaged: {cause.Message}", cause);
             if (ReferenceEquals(cause, e)) throw;

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using AsFT.MLNet.Tests.Scoring;
 using Microsoft.ML;
 
@@ -36,6 +37,13 @@ public sealed class HostileZipTests(TrainedFixture trained) : IClassFixture<Trai
         var path = Save(trained.Transformer);
         ZipEdit.Table(path, text, by);
         Assert.Contains($"'{path}' is no pipeline that ML.NET saved, or is damaged", Refused(path).Message);
+    }
+
+    [Fact]
+    public void A_zip_of_something_else_is_told_so()
+    {
+        using (var zip = ZipFile.Open(_folder.File("other.zip"), ZipArchiveMode.Create)) zip.CreateEntry("readme.txt");
+        Assert.Contains("other.zip' is no pipeline that ML.NET saved", Refused(_folder.File("other.zip")).Message);
     }
 
     [Fact]
