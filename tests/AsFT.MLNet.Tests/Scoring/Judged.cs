@@ -59,8 +59,8 @@ internal static class Judged
         return [.. names.DenseValues().Select(name => name.ToString())];
     }
 
-    /// <summary>Verdicts as values that can be compared, NaN included.</summary>
-    public static string Text(Scored row) => $"{row.IsJudged} {row.IsHarmful} {row.HarmfulScore:R} [{string.Join(", ", row.CategoryScores.Select(score => score.ToString("R")))}] {row.UnparsableReason}";
+    /// <summary>Verdicts as values that can be compared, NaN included; to four digits, since the number of threads, and with it the last bit, is the process's.</summary>
+    public static string Text(Scored row) => $"{row.IsJudged} {row.IsHarmful} {row.HarmfulScore:F4} [{string.Join(", ", row.CategoryScores.Select(score => score.ToString("F4")))}] {row.UnparsableReason}";
 }
 
 /// <summary>A judge that goes by a rule and remembers what it was asked.</summary>
