@@ -62,9 +62,9 @@ public static class AsftModelCatalog
         catch (Exception e)
         {
             var cause = Cause(e);
-            // What ML.NET says of files that are no pipelines, without saying which.
-            if (cause is FormatException or EndOfStreamException or FileLoadException or BadImageFormatException || cause.Source?.StartsWith("Microsoft.ML", StringComparison.Ordinal) == true
-                || ReferenceEquals(cause, e) && e is InvalidDataException && !e.Message.Contains(filePath, StringComparison.Ordinal))
+            // What ML.NET itself meets in a file that is no pipeline, it says without saying which; our loaders are reached by reflection alone.
+            if (cause.Source?.StartsWith("Microsoft.ML", StringComparison.Ordinal) == true || cause is FormatException or EndOfStreamException
+                || ReferenceEquals(cause, e) && e is not (OutOfMemoryException or OperationCanceledException) && !e.Message.Contains(filePath, StringComparison.Ordinal))
                 throw new InvalidDataException($"'{filePath}' is no pipeline that ML.NET saved, or is damaged: {cause.Message}", cause);
             if (ReferenceEquals(cause, e)) throw;
             ExceptionDispatchInfo.Throw(cause);

@@ -31,6 +31,7 @@ public sealed class HostileZipTests(TrainedFixture trained) : IClassFixture<Trai
     /// <summary>What ML.NET itself finds wrong, it tells without the file.</summary>
     [Theory]
     [InlineData("PublicKeyToken=null", "PublicKeyToken<null")]
+    [InlineData("AsFT.MLNet, ", "\0sFT.MLNet, ")]
     [InlineData("ASFTTUNE", "XXXXXXXX")]
     public void What_MLNET_finds_damaged_is_told_with_the_zip(string text, string by)
     {
