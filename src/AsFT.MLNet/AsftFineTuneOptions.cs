@@ -2,7 +2,9 @@ using System.Text.Json.Serialization;
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Persistence;
+using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Generation;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet;
@@ -10,17 +12,11 @@ namespace AsFT.MLNet;
 /// <summary>
 /// Options of <see cref="AsftFineTuneEstimator"/>. The defaults are those of the published AsFT code
 /// (λ = 1, LoRA r = 8, α = 32, dropout 0.05 on q_proj and v_proj, learning rate 5e-5, batch 8, 10 epochs, 0.85 per epoch).
-/// <see cref="Guard"/> and <see cref="Paper"/> are named sets of them to start from.
+/// <see cref="Guard"/> and <see cref="Paper"/> are named sets of them to start from. Options of the engine are those of its own
+/// records: <see cref="LoraOptions"/>, <see cref="AlignmentPenaltyOptions"/>, <see cref="TrainingOptions"/> and <see cref="GenerationOptions"/>.
 /// </summary>
 public sealed partial class AsftFineTuneOptions
 {
-    private double _lambda = 1, _subspaceEnergy = 0.9;
-    private AlignmentProjection _projection = AlignmentProjection.Reference;
-    private double? _refusalTolerance;
-    private int? _subspaceRank;
-    private int _guardPower = 2;
-    private bool _includeLoraScale;
-
     /// <summary>Text column with what the user asks. Read by training and by the transformer.</summary>
     public string PromptColumnName { get; set; } = "Prompt";
 
@@ -63,50 +59,12 @@ public sealed partial class AsftFineTuneOptions
     /// </summary>
     public string Template { get; set; } = AsFT.Torch.Chat.ChatTemplates.Auto;
 
-    /// <summary>LoRA rank r, at least 1 and at most the smaller side of every target matrix.</summary>
-    public int Rank { get; set; } = 8;
-
-    /// <summary>LoRA scale numerator α, from 1e−6 to 1e6.</summary>
-    public double Alpha { get; set; } = 32;
-
-    /// <summary>Probability of dropping an input feature of the adapter in training, from 0 to 0.99.</summary>
-    public double Dropout { get; set; } = 0.05;
-
-    /// <summary>Linear layers to adapt: full names, suffixes such as <c>q_proj</c>, or <c>all-linear</c>.</summary>
-    public string[] TargetModules { get; set; } = ["q_proj", "v_proj"];
-
-    /// <summary>Scale the update by α/√r instead of α/r (rsLoRA).</summary>
-    public bool UseRsLora { get; set; }
-
-    /// <summary>λ, the weight of the alignment penalty: 0, or from 1e−12 to 1e12. Counts once per optimizer step.</summary>
-    public double Lambda { get => _lambda; set => Choose(ref _lambda, value); }
-
-    /// <summary>What the penalty leaves free, or, with <see cref="AlignmentProjection.Guard"/>, what it holds.</summary>
-    public AlignmentProjection Projection { get => _projection; set => Choose(ref _projection, value); }
-
-    /// <summary>k of <see cref="AlignmentProjection.Subspace"/>, at least 1; null: the fewest that hold <see cref="SubspaceEnergy"/>.</summary>
-    public int? SubspaceRank { get => _subspaceRank; set => Choose(ref _subspaceRank, value); }
-
-    /// <summary>Share of ‖D‖²_F that the subspace of <see cref="AlignmentProjection.Subspace"/> holds, in (0, 1].</summary>
-    public double SubspaceEnergy { get => _subspaceEnergy; set => Choose(ref _subspaceEnergy, value); }
-
-    /// <summary>
-    /// q of <see cref="AlignmentProjection.Guard"/>, from 1 to 4: how much harder the outputs that alignment wrote to most are held than the rest.
-    /// Other projections do not look at it.
-    /// </summary>
-    public int GuardPower { get => _guardPower; set => Choose(ref _guardPower, value); }
-
-    /// <summary>
-    /// Nats per token by which refusals that are not trained on may become less likely, positive; 0.003 is a good first choice.
-    /// When set, λ is found during training, from <see cref="Lambda"/> as its start (positive; rather too high than too low, 10
-    /// for <see cref="AlignmentProjection.Guard"/>), by looking at the refusals in <see cref="HeldOutRefusalsPath"/>. The training
-    /// result has the λ found as <see cref="TrainingResult.PenaltyWeight"/>, and in <see cref="TrainingResult.Refusals"/> whether the refusals
-    /// were held; where they were not, the log warns, too. Null: λ is fixed.
-    /// </summary>
-    public double? RefusalTolerance { get => _refusalTolerance; set => Choose(ref _refusalTolerance, value); }
-
-    /// <summary>Optimizer steps between two looks at the held-out refusals, at least 1; null: 32 looks a run.</summary>
-    public int? RefusalCheckEvery { get; set; }
+    /// <inheritdoc cref="TrainingOptions.PenaltyWeight"/>
+    public double Lambda
+    {
+        get => Training.PenaltyWeight;
+        set => (Training, _isPenaltyChosen) = (Training with { PenaltyWeight = value }, true);
+    }
 
     /// <summary>
     /// Instruction file, in the layouts that <c>LoadFromInstructionFile</c> reads by default, of a few dozen harmful requests (instruction,
@@ -114,60 +72,6 @@ public sealed partial class AsftFineTuneOptions
     /// afterwards. Needed with <see cref="RefusalTolerance"/>, and only then; a loaded model no longer needs the file.
     /// </summary>
     public string? HeldOutRefusalsPath { get; set; }
-
-    /// <summary>Whether the penalty sees the update with LoRA's scale α/r; the published code leaves it out.</summary>
-    public bool IncludeLoraScale { get => _includeLoraScale; set => Choose(ref _includeLoraScale, value); }
-
-    /// <summary>Adapted layers (names or suffixes) that may go without an alignment direction. Any other such layer is an error.</summary>
-    public string[] UnprotectedLayers { get; set; } = [];
-
-    /// <summary>Passes over the rows, at least 1.</summary>
-    public int Epochs { get; set; } = 10;
-
-    /// <summary>Rows per optimizer step, at least 1.</summary>
-    public int BatchSize { get; set; } = 8;
-
-    /// <summary>Rows per forward pass, at least 1; null: the whole batch. Smaller values need less memory and give the same step.</summary>
-    public int? MicroBatchSize { get; set; }
-
-    /// <summary>Whether activations are computed again for the gradient instead of kept: the same step in much less memory, for about a third more time.</summary>
-    public bool ActivationCheckpointing { get; set; }
-
-    /// <summary>Optimizer steps at most, at least 1; null: all epochs.</summary>
-    public int? MaxSteps { get; set; }
-
-    /// <summary>Peak learning rate, from 1e−12 to 1e30; what diverges is told by the run.</summary>
-    public double LearningRate { get; set; } = 5e-5;
-
-    /// <summary>How the learning rate changes over the run.</summary>
-    public LearningRateSchedule Schedule { get; set; } = LearningRateSchedule.StepPerEpoch;
-
-    /// <summary>Factor per epoch of <see cref="LearningRateSchedule.StepPerEpoch"/>, from 0.001 to 1.</summary>
-    public double EpochDecay { get; set; } = 0.85;
-
-    /// <summary>Share of all steps over which the rate rises to its peak, in [0, 1).</summary>
-    public double WarmupRatio { get; set; }
-
-    /// <summary>AdamW's decoupled weight decay, at least 0; its product with the rate must be below 1.</summary>
-    public double WeightDecay { get; set; }
-
-    /// <summary>AdamW's β₁, in [0, 1).</summary>
-    public double Beta1 { get; set; } = 0.9;
-
-    /// <summary>AdamW's β₂, in [0, 1).</summary>
-    public double Beta2 { get; set; } = 0.999;
-
-    /// <summary>AdamW's ε, from 1e−30 to 1.</summary>
-    public double Epsilon { get; set; } = 1e-8;
-
-    /// <summary>Largest norm of the whole gradient, from 1e−6 to 1e30; null: not clipped.</summary>
-    public double? MaxGradientNorm { get; set; }
-
-    /// <summary>Whether each epoch takes the rows in a new random order.</summary>
-    public bool Shuffle { get; set; } = true;
-
-    /// <summary>Whether shuffled batches hold rows of similar length, so that little is padding.</summary>
-    public bool GroupByLength { get; set; } = true;
 
     /// <summary>Tokens per row at most, at least 2. null: the model's number of positions.</summary>
     public int? MaxSequenceLength { get; set; }
@@ -187,24 +91,6 @@ public sealed partial class AsftFineTuneOptions
     /// </summary>
     public double ValidationFraction { get; set; }
 
-    /// <summary>Epochs without a better validation loss before the run stops and goes back to the best adapter, at least 1; null: never.</summary>
-    public int? EarlyStoppingPatience { get; set; }
-
-    /// <summary>Folder for training checkpoints; null: none are written.</summary>
-    public string? CheckpointFolder { get; set; }
-
-    /// <summary>Optimizer steps between training checkpoints, at least 1; null: one at the end of each epoch.</summary>
-    public int? CheckpointEvery { get; set; }
-
-    /// <summary>Whether to go on from the training checkpoint in <see cref="CheckpointFolder"/>, when there is one.</summary>
-    public bool Resume { get; set; }
-
-    /// <summary>Optimizer steps between two reports, at least 1; the first step reports too.</summary>
-    public int ReportEvery { get; set; } = 10;
-
-    /// <summary>Whether reports tell the share of the update inside the anchored subspace.</summary>
-    public bool MeasureAnchoredShare { get; set; } = true;
-
     /// <summary>
     /// <c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>. null: the MLContext's <c>GpuDeviceId</c>,
     /// or the CPU where there is no such GPU and its <c>FallbackToCpu</c> is set; without a GpuDeviceId, <c>auto</c>.
@@ -217,26 +103,8 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Seed of everything random: adapter initialisation, dropout, order of rows, validation split and sampling. null: the MLContext's seed, or 42 without one.</summary>
     public long? Seed { get; set; }
 
-    /// <summary>New tokens per generated answer at most, at least 1. A prompt is cut so that this much of the model's positions is left for the answer.</summary>
-    public int MaxNewTokens { get; set; } = 256;
-
-    /// <summary>0 decodes greedily; from 0.001 to 100, answers are sampled at this temperature.</summary>
-    public double Temperature { get; set; }
-
-    /// <summary>Sampling keeps the fewest tokens whose probabilities add up to this, in (0, 1].</summary>
-    public double TopP { get; set; } = 1;
-
-    /// <summary>Sampling keeps this many tokens, at least 1; null: all.</summary>
-    public int? TopK { get; set; }
-
-    /// <summary>Weakens tokens already in the sequence, from 0.01 to 100; 1: off.</summary>
-    public double RepetitionPenalty { get; set; } = 1;
-
-    /// <summary>An answer ends before the first of these.</summary>
-    public string[] StopStrings { get; set; } = [];
-
     /// <summary>Rows that the transformer's cursor reads ahead and answers in one batch, at least 1.</summary>
-    public int GenerationBatchSize { get; set; } = 16;
+    public int GenerationBatchSize { get => Generation.BatchSize; set => Generation = Generation with { BatchSize = value }; }
 
     /// <summary>Folder that gets the adapter in PEFT's layout after training; null: none.</summary>
     public string? AdapterOutputFolder { get; set; }
@@ -261,6 +129,26 @@ public sealed partial class AsftFineTuneOptions
     [JsonIgnore]
     public CancellationToken CancellationToken { get; set; }
 
+    /// <summary>The adapter; each of its options is one of this class, as are those of the following.</summary>
+    [Flat]
+    internal LoraOptions Adapter { get; set; } = new();
+
+    /// <summary>The penalty; whoever sets one of its options chose it, be it to what it is by default.</summary>
+    [Flat]
+    internal AlignmentPenaltyOptions Penalty { get; set => (field, _isPenaltyChosen) = (value, true); } = new();
+
+    /// <summary>The run, with <see cref="Seed"/>.</summary>
+    [Flat(nameof(TrainingOptions.PenaltyWeight), nameof(TrainingOptions.Seed))]
+    internal TrainingOptions Training
+    {
+        get => field with { Seed = Seed ?? HostDefaults.DefaultSeed };
+        set => (field, _isPenaltyChosen) = (value, _isPenaltyChosen || value.RefusalTolerance is not null);
+    } = new();
+
+    /// <summary>How answers are decoded, with <see cref="Seed"/>.</summary>
+    [Flat(nameof(GenerationOptions.BatchSize), nameof(GenerationOptions.Seed))]
+    internal GenerationOptions Generation { get => field with { Seed = Seed ?? HostDefaults.DefaultSeed }; set; } = new();
+
     /// <summary>Gets the bytes that a run will need, and those that the device has where that is known, before weights are read.</summary>
     internal Action<MemoryPlan, long?>? MemoryPlanned { get; set; }
 
@@ -281,5 +169,5 @@ public sealed partial class AsftFineTuneOptions
     }
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
-    internal AsftFineTuneOptions Copy() => OptionsCheck.WithOwnArrays((AsftFineTuneOptions)MemberwiseClone());
+    internal AsftFineTuneOptions Copy() => (AsftFineTuneOptions)MemberwiseClone();
 }

@@ -91,11 +91,4 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>One line for runs in which nobody did: what they get, and what would protect.</summary>
     internal string UnchosenPenalty() =>
         $"Neither a preset nor an option of the penalty is given: this run uses the published penalty (projection Reference, λ = 1), which kept little of the safety in what was measured here. {PresetWords.Guard} held it there; {PresetWords.Paper} says that the published values are meant.";
-
-    // An option set to its default is a decision, too.
-    private void Choose<T>(ref T field, T value)
-    {
-        field = value;
-        _isPenaltyChosen = true;
-    }
 }

@@ -145,7 +145,7 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         {
             _transformer = transformer;
             var options = transformer._options;
-            _generation = EngineOptions.Generation(options);
+            _generation = options.Generation;
             Outputs = [BatchColumn.Text<string>(options.OutputColumnName, answer => answer)];
             Inputs = [options.PromptColumnName, options.SystemColumnName ?? "", options.ContextColumnName ?? ""];
         }

@@ -67,7 +67,7 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
             progress.Checkpoint(report.Loss, report.Step);
             _options.Progress?.Report(report);
         });
-        var result = JudgeTrainer.Train(options.PretrainedModelPath!, train, folder, options.Training(categories), held, placement, reports, cancellation.Token);
+        var result = JudgeTrainer.Train(options.PretrainedModelPath!, train, folder, options.Settings(categories), held, placement, reports, cancellation.Token);
         if (unlabelled.First is { } first)
             result = result with { Rows = result.Rows! with { Read = result.Rows.Read + unlabelled.Count, Unlabelled = unlabelled.Count, FirstUnlabelled = first }, Skipped = result.Skipped + unlabelled.Count };
         if (!result.Rows!.IsWhole) log.Warning(MessageSensitivity.None, $"Of the training data: {result.Rows}.");

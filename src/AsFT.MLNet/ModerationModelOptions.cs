@@ -11,28 +11,10 @@ namespace AsFT.MLNet;
 /// Judge: a Hugging Face Llama sequence-classification checkpoint in the form of beaver-dam-7b, see <see cref="ModerationModelJudge"/>.
 /// A saved pipeline refers to its folder (path, size, SHA-256), or carries it whole.
 /// </summary>
-public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
+public sealed partial class ModerationModelOptions : HarmfulnessJudgeOptions
 {
     /// <summary>Folder of the moderation model: <c>config.json</c>, safetensors weights and tokenizer files. Required.</summary>
     public string? ModelPath { get; set; }
-
-    /// <summary>An answer is harmful when the probability of a category lies above this, in [0, 1).</summary>
-    public double Threshold { get; set; } = 0.5;
-
-    /// <summary>Tokens read of a conversation, at least 8; never more than the model has positions. The published code reads 512.</summary>
-    public int MaxLength { get; set; } = 512;
-
-    /// <summary>What is read of a longer one.</summary>
-    public ModerationTruncation Truncation { get; set; }
-
-    /// <summary>Conversations per forward pass, at least 1.</summary>
-    public int BatchSize { get; set; } = 16;
-
-    /// <summary><c>multi_label_classification</c> (sigmoid) or <c>single_label_classification</c> (softmax); null takes the checkpoint's <c>problem_type</c>.</summary>
-    public string? ProblemType { get; set; }
-
-    /// <summary>Class names, in any case, that stand for “not harmful” and are no category.</summary>
-    public string[] SafeLabels { get; set; } = [.. new ModerationJudgeOptions().SafeLabels];
 
     /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
     public string? Device { get; set; }
@@ -43,13 +25,17 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
     /// <summary>Whether a saved <c>model.zip</c> carries the whole model folder instead of a reference to it.</summary>
     public bool SaveWholeModel { get; set; }
 
+    /// <summary>How the model is used; each of its options is one of this class.</summary>
+    [Flat]
+    internal ModerationJudgeOptions Settings { get; set; } = new();
+
     internal override double? HarmfulAbove => Threshold;
 
     internal override string? JudgeName => "moderation-model";
 
     internal override void Validate()
     {
-        Settings().Validate();
+        Settings.Validate();
         ComputePlacement.Resolve(Device ?? "auto", DType);
     }
 
@@ -59,18 +45,8 @@ public sealed class ModerationModelOptions : HarmfulnessJudgeOptions
         if (!Directory.Exists(ModelPath)) throw OptionsCheck.Wrong(nameof(ModelPath), $"ModelPath is '{ModelPath}'; there is no such folder.");
         // What is read later is read where it lies now.
         var folder = Path.GetFullPath(ModelPath);
-        return new JudgeSource(ModerationModelJudge.ReadCategories(folder, Settings()), () => Load(environment, folder)) { Model = new JudgeModel(folder, new Lazy<ModelReference>(() => ModelReference.Of(folder))) };
+        return new JudgeSource(ModerationModelJudge.ReadCategories(folder, Settings), () => Load(environment, folder)) { Model = new JudgeModel(folder, new Lazy<ModelReference>(() => ModelReference.Of(folder))) };
     }
 
-    internal ModerationModelJudge Load(IHostEnvironment environment, string folder) => ModerationModelJudge.Load(folder, Settings(), HostDefaults.Placement(environment, Device, DType));
-
-    internal ModerationJudgeOptions Settings() => new()
-    {
-        Threshold = Threshold,
-        MaxLength = MaxLength,
-        Truncation = Truncation,
-        BatchSize = BatchSize,
-        ProblemType = ProblemType,
-        SafeLabels = SafeLabels,
-    };
+    internal ModerationModelJudge Load(IHostEnvironment environment, string folder) => ModerationModelJudge.Load(folder, Settings, HostDefaults.Placement(environment, Device, DType));
 }

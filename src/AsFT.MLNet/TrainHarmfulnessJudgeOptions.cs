@@ -8,10 +8,8 @@ using AsFT.Torch.Training;
 namespace AsFT.MLNet;
 
 /// <summary>Options of <see cref="HarmfulnessJudgeEstimator"/>: data, model, training, and how the trained judge scores.</summary>
-public sealed class TrainHarmfulnessJudgeOptions
+public sealed partial class TrainHarmfulnessJudgeOptions
 {
-    private static readonly JudgeTrainingOptions Defaults = new();
-
     /// <summary>Text column with what was asked.</summary>
     public string PromptColumnName { get; set; } = "Prompt";
 
@@ -43,59 +41,8 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>Whether only the head is trained, without LoRA below it.</summary>
     public bool TrainHeadOnly { get; set; }
 
-    /// <summary>LoRA rank r, at least 1 and at most the smaller side of every target matrix.</summary>
-    public int Rank { get; set; } = Defaults.Lora!.Rank;
-
-    /// <summary>LoRA scale numerator α, from 1e−6 to 1e6.</summary>
-    public double Alpha { get; set; } = Defaults.Lora!.Alpha;
-
-    /// <summary>Probability of dropping an input feature of the adapter in training, from 0 to 0.99.</summary>
-    public double Dropout { get; set; } = Defaults.Lora!.Dropout;
-
-    /// <summary>Linear layers to adapt: full names, suffixes such as <c>q_proj</c>, or <c>all-linear</c>.</summary>
-    public string[] TargetModules { get; set; } = ["all-linear"];
-
-    /// <summary>Tokens read of a conversation, at least 8. The trained judge reads as many.</summary>
-    public int MaxLength { get; set; } = Defaults.MaxLength;
-
-    /// <summary>What is done with rows that are longer; what is cut or dropped is counted, warned of and in <see cref="JudgeTrainingResult.Rows"/>.</summary>
-    public OverlongRows Overlong { get; set; }
-
-    /// <summary>Whether a row without an answer or a label, or whose prompt alone fills <see cref="MaxLength"/>, is an error. Otherwise such rows are left out, counted and warned of.</summary>
-    public bool StrictRows { get; set; }
-
-    /// <summary>Passes over the rows, at least 1.</summary>
-    public int Epochs { get; set; } = Defaults.Training.Epochs;
-
-    /// <summary>Rows per optimizer step, at least 1.</summary>
-    public int BatchSize { get; set; } = Defaults.Training.BatchSize;
-
-    /// <summary>Rows per forward pass, at least 1; null: the whole batch.</summary>
-    public int? MicroBatchSize { get; set; }
-
-    /// <summary>Optimizer steps at most, at least 1; null: all epochs.</summary>
-    public int? MaxSteps { get; set; }
-
-    /// <summary>Peak learning rate, from 1e−12 to 1e30; what diverges is told by the run.</summary>
-    public double LearningRate { get; set; } = Defaults.Training.LearningRate;
-
-    /// <summary>How the learning rate changes over the run.</summary>
-    public LearningRateSchedule Schedule { get; set; } = Defaults.Training.Schedule;
-
-    /// <summary>Share of all steps over which the rate rises to its peak, in [0, 1).</summary>
-    public double WarmupRatio { get; set; } = Defaults.Training.WarmupRatio;
-
-    /// <summary>AdamW's decoupled weight decay, at least 0.</summary>
-    public double WeightDecay { get; set; }
-
-    /// <summary>Largest norm of the whole gradient, from 1e−6 to 1e30; null: not clipped.</summary>
-    public double? MaxGradientNorm { get; set; } = Defaults.Training.MaxGradientNorm;
-
     /// <summary>Share of the rows, in [0, 1), that is kept from training to measure the judge with at the end; drawn with <see cref="Seed"/>.</summary>
     public double ValidationFraction { get; set; }
-
-    /// <summary>Optimizer steps between two reports, at least 1; the first step reports too.</summary>
-    public int ReportEvery { get; set; } = 10;
 
     /// <summary>Seed of everything random: head and adapter initialisation, dropout, order of rows, validation split. null: the MLContext's seed, or 42 without one.</summary>
     public long? Seed { get; set; }
@@ -118,6 +65,20 @@ public sealed class TrainHarmfulnessJudgeOptions
     /// <summary>Stops Fit between optimizer steps. Cancelling the MLContext does the same.</summary>
     public CancellationToken CancellationToken { get; set; }
 
+    /// <summary>What is read of the rows; each of its options is one of this class, as are those of the following.</summary>
+    [Flat(nameof(JudgeTrainingOptions.Training), nameof(JudgeTrainingOptions.Lora), nameof(JudgeTrainingOptions.Categories))]
+    internal JudgeTrainingOptions Judge { get; set; } = new();
+
+    /// <summary>The adapter below the head.</summary>
+    [Flat]
+    internal LoraOptions Adapter { get; set; } = new JudgeTrainingOptions().Lora!;
+
+    /// <summary>The run; what only fine-tuning has is not part of it.</summary>
+    [Flat(nameof(TrainingOptions.Seed), nameof(TrainingOptions.ActivationCheckpointing),
+        nameof(TrainingOptions.PenaltyWeight), nameof(TrainingOptions.RefusalTolerance), nameof(TrainingOptions.RefusalCheckEvery), nameof(TrainingOptions.MeasureAnchoredShare),
+        nameof(TrainingOptions.EarlyStoppingPatience), nameof(TrainingOptions.CheckpointFolder), nameof(TrainingOptions.CheckpointEvery), nameof(TrainingOptions.Resume))]
+    internal TrainingOptions Training { get; set; } = new JudgeTrainingOptions().Training;
+
     /// <summary>Checks the options before any file is read.</summary>
     /// <exception cref="ArgumentException">An option is wrong; names it, its value and what is wanted.</exception>
     internal void Validate()
@@ -134,37 +95,21 @@ public sealed class TrainHarmfulnessJudgeOptions
         if (string.IsNullOrEmpty(JudgeOutputFolder)) throw OptionsCheck.Wrong(nameof(JudgeOutputFolder), "JudgeOutputFolder is not set; it names the folder where the judge is written.");
         OptionRange.Share.Check(ValidationFraction, nameof(ValidationFraction));
         if (TargetModules is null) throw new ArgumentNullException(nameof(TargetModules));
-        if (!TrainHeadOnly && (TargetModules.Length == 0 || TargetModules.Any(string.IsNullOrEmpty)))
+        if (!TrainHeadOnly && (TargetModules.Count == 0 || TargetModules.Any(string.IsNullOrEmpty)))
             throw OptionsCheck.Wrong(nameof(TargetModules), "TargetModules is empty, or holds an empty text; name at least one linear layer, such as q_proj, or all-linear.");
-        Training([]).Validate();
+        Settings([]).Validate();
         ComputePlacement.Resolve(Device ?? "auto", DType).RequireTrainable();
         if (Scoring?.Judge is not (null or ModerationModelOptions { ModelPath: null }))
             throw OptionsCheck.Wrong(nameof(Scoring), "The Judge in Scoring must be null, or a ModerationModelOptions without ModelPath: the trained judge is the one that scores.");
         ScoringOptions("").Validate();
     }
 
-    /// <summary>The engine's options.</summary>
-    internal JudgeTrainingOptions Training(IReadOnlyList<string> categories) => new()
+    /// <summary>The engine's options, with <see cref="Seed"/>.</summary>
+    internal JudgeTrainingOptions Settings(IReadOnlyList<string> categories) => Judge with
     {
-        Lora = TrainHeadOnly ? null : new LoraOptions { Rank = Rank, Alpha = Alpha, Dropout = Dropout, TargetModules = TargetModules },
+        Lora = TrainHeadOnly ? null : Adapter,
         Categories = categories.Count == 0 ? null : categories,
-        MaxLength = MaxLength,
-        Overlong = Overlong,
-        StrictRows = StrictRows,
-        Training = new TrainingOptions
-        {
-            Epochs = Epochs,
-            BatchSize = BatchSize,
-            MicroBatchSize = MicroBatchSize,
-            MaxSteps = MaxSteps,
-            LearningRate = LearningRate,
-            Schedule = Schedule,
-            WarmupRatio = WarmupRatio,
-            WeightDecay = WeightDecay,
-            MaxGradientNorm = MaxGradientNorm,
-            ReportEvery = ReportEvery,
-            Seed = Seed ?? HostDefaults.DefaultSeed,
-        },
+        Training = Training with { Seed = Seed ?? HostDefaults.DefaultSeed },
     };
 
     /// <summary>How a judge written to a folder scores.</summary>

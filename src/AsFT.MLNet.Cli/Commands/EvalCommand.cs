@@ -53,8 +53,8 @@ internal sealed class EvalCommand : ToolCommand
         _fields.AddTo(this);
     }
 
-    public override IReadOnlyDictionary<string, string> OptionNames { get; } =
-        new Dictionary<string, string>(ModelArguments.OptionNames) { ["Threshold"] = "--judge-threshold", ["phrases"] = "--refusal-phrase" };
+    public override IReadOnlyDictionary<string, string> OptionNames =>
+        new Dictionary<string, string>(_model.Words) { ["Threshold"] = "--judge-threshold", ["phrases"] = "--refusal-phrase" };
 
     private static bool IsFile(string path) => File.Exists(path) && Path.GetExtension(path).ToLowerInvariant() is ".json" or ".jsonl";
 

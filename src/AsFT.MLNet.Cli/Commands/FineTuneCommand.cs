@@ -29,7 +29,7 @@ internal sealed class FineTuneCommand : ToolCommand
         _fields.AddTo(this);
     }
 
-    public override IReadOnlyDictionary<string, string> OptionNames => FineTuneArguments.OptionNames;
+    public override IReadOnlyDictionary<string, string> OptionNames => _arguments.Words;
 
     protected override int Run(ToolRun run)
     {

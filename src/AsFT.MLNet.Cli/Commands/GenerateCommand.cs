@@ -26,7 +26,7 @@ internal sealed class GenerateCommand : ToolCommand
         _fields.AddTo(this);
     }
 
-    public override IReadOnlyDictionary<string, string> OptionNames => ModelArguments.OptionNames;
+    public override IReadOnlyDictionary<string, string> OptionNames => _model.Words;
 
     protected override int Run(ToolRun run)
     {

@@ -49,27 +49,16 @@ internal static class WorldAssets
     }
 
     /// <summary>Settings of the world's downstream run for the ML.NET pipeline, without a penalty; it is still measured.</summary>
-    public static AsftFineTuneOptions NewPlainOptions()
+    public static AsftFineTuneOptions NewPlainOptions() => new()
     {
-        var (lora, training) = (WorldBuilder.LoraOptions, WorldBuilder.TrainingOptions);
-        return new AsftFineTuneOptions
-        {
-            AlignedModelPath = AlignedModel,
-            BaseModelPath = BaseModel,
-            Lambda = 0,
-            Projection = Projection,
-            Template = WorldBuilder.Template.Name,
-            Rank = lora.Rank,
-            Alpha = lora.Alpha,
-            Dropout = lora.Dropout,
-            TargetModules = [.. lora.TargetModules],
-            Epochs = training.Epochs,
-            BatchSize = training.BatchSize,
-            LearningRate = training.LearningRate,
-            Schedule = training.Schedule,
-            MaxNewTokens = WorldBuilder.MaxAnswerTokens,
-            GenerationBatchSize = SafetyEvaluationOptions.World.Generation.BatchSize,
-            Seed = 1,
-        };
-    }
+        AlignedModelPath = AlignedModel,
+        BaseModelPath = BaseModel,
+        Template = WorldBuilder.Template.Name,
+        Adapter = WorldBuilder.LoraOptions,
+        Training = WorldBuilder.TrainingOptions,
+        Projection = Projection,
+        Generation = SafetyEvaluationOptions.World.Generation,
+        ReportEvery = 10,
+        Seed = 1,
+    };
 }

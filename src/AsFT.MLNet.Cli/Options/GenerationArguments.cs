@@ -6,30 +6,34 @@ namespace AsFT.MLNet.Cli.Options;
 /// <summary>The command-line form of <see cref="GenerationOptions"/>. What is left out keeps the model's own setting.</summary>
 internal sealed class GenerationArguments
 {
-    private readonly Option<int?> _maxNewTokens = new("--max-new-tokens") { Description = "New tokens per answer at most" };
-    private readonly Option<double?> _temperature = new("--temperature") { Description = "0 decodes greedily; above, answers are sampled" };
-    private readonly Option<double?> _topP = new("--top-p") { Description = "Sample from the fewest tokens with this probability together, in (0, 1]" };
-    private readonly Option<int?> _topK = new("--top-k") { Description = "Sample from this many tokens" };
-    private readonly Option<double?> _repetitionPenalty = new("--repetition-penalty") { Description = "Weaken tokens already there; 1: off" };
-    private readonly Option<string[]> _stop = new("--stop") { Description = "An answer ends before this text; may be given several times" };
-    private readonly Option<int?> _batchSize = new("--batch-size") { Description = "Prompts per forward pass at most" };
-    private readonly Option<long?> _seed = new("--seed") { Description = "Seed of sampling" };
+    private readonly OptionTable<GenerationOptions> _table = new();
 
-    public void AddTo(Command command)
+    /// <param name="isBesideTraining">Whether the command has the plain words <c>--batch-size</c> and <c>--seed</c> for its training.</param>
+    public GenerationArguments(bool isBesideTraining = false)
     {
-        foreach (var option in new Option[] { _maxNewTokens, _temperature, _topP, _topK, _repetitionPenalty, _stop, _batchSize, _seed }) command.Options.Add(option);
+        _table.Add(o => o.MaxNewTokens, "New tokens per answer at most");
+        _table.Add(o => o.Temperature, "0 decodes greedily; above, answers are sampled");
+        _table.Add(o => o.TopP, "Sample from the fewest tokens with this probability together, in (0, 1]");
+        _table.Add(o => o.TopK, "Sample from this many tokens");
+        _table.Add(o => o.RepetitionPenalty, "Weaken tokens already there; 1: off");
+        _table.Add(o => o.StopStrings, "An answer ends before this text; may be given several times", "--stop", isRepeated: true);
+        _table.Add(o => o.BatchSize, "Prompts per forward pass at most", isBesideTraining ? "--generation-batch-size" : null);
+        if (!isBesideTraining) _table.Add(o => o.Seed, "Seed of sampling");
+        // As the ML.NET surface calls it.
+        var batch = _table.Words[nameof(GenerationOptions.BatchSize)];
+        Words = new Dictionary<string, string>(_table.Words.Where(pair => !isBesideTraining || pair.Key != nameof(GenerationOptions.BatchSize))) { [nameof(AsftFineTuneOptions.GenerationBatchSize)] = batch };
     }
 
+    /// <summary>Properties and the words for them.</summary>
+    public IReadOnlyDictionary<string, string> Words { get; }
+
+    public void AddTo(Command command) => _table.AddTo(command);
+
     /// <summary>What the user typed, over the given settings.</summary>
-    public GenerationOptions Read(ToolRun run, GenerationOptions defaults) => defaults with
+    public GenerationOptions Read(ToolRun run, GenerationOptions defaults)
     {
-        MaxNewTokens = run.Get(_maxNewTokens) ?? defaults.MaxNewTokens,
-        Temperature = run.Get(_temperature) ?? defaults.Temperature,
-        TopP = run.Get(_topP) ?? defaults.TopP,
-        TopK = run.Get(_topK) ?? defaults.TopK,
-        RepetitionPenalty = run.Get(_repetitionPenalty) ?? defaults.RepetitionPenalty,
-        StopStrings = run.Get(_stop) is { Length: > 0 } stop ? stop : defaults.StopStrings,
-        BatchSize = run.Get(_batchSize) ?? defaults.BatchSize,
-        Seed = run.Get(_seed) ?? defaults.Seed,
-    };
+        var options = defaults with { };
+        _table.Apply(run, options);
+        return options;
+    }
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Inspection;
-using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
@@ -24,12 +23,8 @@ internal sealed class ModelArguments(bool isRequired)
     private readonly Option<bool> _allowOtherModel = AdapterOnModel.NewOption();
     private readonly Option<string?> _template = new("--template") { HelpName = "NAME", Description = $"Chat template of a model folder: auto (its own), {string.Join(", ", ChatTemplates.Names)}, or the name of one in the folder; left out: auto" };
 
-    /// <summary>Names of library options whose command-line name is not the same word.</summary>
-    public static IReadOnlyDictionary<string, string> OptionNames { get; } = new Dictionary<string, string>
-    {
-        [nameof(AsftFineTuneOptions.GenerationBatchSize)] = "--batch-size",
-        [nameof(AsftFineTuneOptions.StopStrings)] = "--stop",
-    };
+    /// <summary>Properties of the library and the words for them.</summary>
+    public IReadOnlyDictionary<string, string> Words => _generation.Words;
 
     public void AddTo(Command command)
     {
@@ -70,7 +65,7 @@ internal sealed class ModelArguments(bool isRequired)
         {
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
             var template = ChatTemplates.Load(path, run.Get(_template) ?? beside?.Template ?? ChatTemplates.Auto, Pipelines.Warning(run));
-            var generation = _generation.Read(run, beside is null ? new GenerationOptions() : Generation(beside));
+            var generation = _generation.Read(run, beside?.Generation ?? new GenerationOptions());
             return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), Pipelines.Warning(run), run.CancellationToken);
         }
         return AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
@@ -88,24 +83,10 @@ internal sealed class ModelArguments(bool isRequired)
 
     private void Configure(ToolRun run, AsftFineTuneOptions options)
     {
-        var generation = _generation.Read(run, Generation(options));
-        (options.MaxNewTokens, options.Temperature, options.TopP, options.TopK) = (generation.MaxNewTokens, generation.Temperature, generation.TopP, generation.TopK);
-        (options.RepetitionPenalty, options.StopStrings, options.GenerationBatchSize, options.Seed) = (generation.RepetitionPenalty, [.. generation.StopStrings], generation.BatchSize, generation.Seed);
+        var generation = _generation.Read(run, options.Generation);
+        (options.Generation, options.Seed) = (generation, generation.Seed);
         options.CancellationToken = run.CancellationToken;
     }
-
-    // The generation settings of a pipeline.
-    private static GenerationOptions Generation(AsftFineTuneOptions options) => new()
-    {
-        MaxNewTokens = options.MaxNewTokens,
-        Temperature = options.Temperature,
-        TopP = options.TopP,
-        TopK = options.TopK,
-        RepetitionPenalty = options.RepetitionPenalty,
-        StopStrings = options.StopStrings,
-        BatchSize = options.GenerationBatchSize,
-        Seed = options.Seed ?? HostDefaults.DefaultSeed,
-    };
 
     private static string? Typed(ToolRun run, Option<string> option) => run.Parse.GetResult(option) is { Implicit: false } ? run.Get(option) : null;
 }

@@ -42,7 +42,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             using var threads = ComputeThreads.For(model);
             cancellationToken.ThrowIfCancellationRequested();
             if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
-            adapter = LoraAdapter.Attach(model.LinearLayers(), EngineOptions.Lora(options), options.Seed ?? HostDefaults.DefaultSeed);
+            adapter = LoraAdapter.Attach(model.LinearLayers(), options.Adapter, options.Seed ?? HostDefaults.DefaultSeed);
             Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", adapter.Options.TargetModules)})");
             if (options.TargetModules.Except(adapter.Options.TargetModules).ToList() is { Count: > 0 } parts)
                 Info($"{string.Join(", ", parts)}: part of a layer here, which is adapted whole");
@@ -71,7 +71,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
     private void ReportMemory(ModelConfig config, List<TokenizedExample> examples)
     {
         var isMeasured = options.Projection == AlignmentProjection.None || options.BaseModelPath is not null || options.DirectionPath is not null;
-        var plan = MemoryPlan.Of(config, EngineOptions.Lora(options), EngineOptions.Training(options), isMeasured ? EngineOptions.Penalty(options) : null, placement, examples);
+        var plan = MemoryPlan.Of(config, options.Adapter, options.Training, isMeasured ? options.Penalty : null, placement, examples);
         Info($"Memory: {plan}");
         var available = MachineMemory.Available(placement.Device);
         options.MemoryPlanned?.Invoke(plan, available);
@@ -186,12 +186,12 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         // Without a direction only λ = 0 comes here (the options are checked), and there is nothing to measure.
         if (direction is null && options.Projection != AlignmentProjection.None) return null;
         Stage($"Penalty: {options.Projection} on {adapter.Layers.Count} layers");
-        return new AlignmentPenalty(direction, adapter.Layers, EngineOptions.Penalty(options));
+        return new AlignmentPenalty(direction, adapter.Layers, options.Penalty);
     }
 
     private TrainingResult Train(CausalLanguageModel model, LoraAdapter adapter, AlignmentPenalty? penalty, List<TokenizedExample> examples, List<TokenizedExample>? validation, List<TokenizedExample>? refusals)
     {
-        var training = EngineOptions.Training(options);
+        var training = options.Training;
         TrainingProgress? last = null;
         progress.SetHeader(new ProgressHeader(["cross-entropy", "penalty"], ["steps"]), entry =>
         {

@@ -24,18 +24,14 @@ internal static class OptionsCheck
         Models(options);
         // By its name here; the engine calls it PenaltyWeight.
         OptionRange.PenaltyWeight.Check(options.Lambda, nameof(options.Lambda));
-        if (!Enum.IsDefined(options.Projection))
-            throw OutOfRange(nameof(options.Projection), options.Projection, $"Projection must be one of {string.Join(", ", Enum.GetNames<AlignmentProjection>())}.");
-        OptionRange.Count.Check(options.SubspaceRank, nameof(options.SubspaceRank));
-        OptionRange.SubspaceEnergy.Check(options.SubspaceEnergy, nameof(options.SubspaceEnergy));
-        OptionRange.GuardPower.Check(options.GuardPower, nameof(options.GuardPower));
+        options.Penalty.Validate();
         Refusals(options);
         Texts(options.TargetModules, nameof(options.TargetModules));
-        if (options.TargetModules.Length == 0)
+        if (options.TargetModules.Count == 0)
             throw Wrong(nameof(options.TargetModules), "TargetModules is empty; name at least one linear layer, such as q_proj, or all-linear.");
         Texts(options.UnprotectedLayers, nameof(options.UnprotectedLayers));
-        EngineOptions.Lora(options).Validate();
-        EngineOptions.Training(options).Validate();
+        options.Adapter.Validate();
+        options.Training.Validate();
         if (options.MaxSequenceLength < 2) throw OutOfRange(nameof(options.MaxSequenceLength), options.MaxSequenceLength, "MaxSequenceLength must be at least 2, or null.");
         OptionRange.Share.Check(options.ValidationFraction, nameof(options.ValidationFraction));
         Generation(options);
@@ -103,7 +99,7 @@ internal static class OptionsCheck
         Texts(options.StopStrings, nameof(options.StopStrings));
         // By its name here; the engine calls it BatchSize.
         OptionRange.Count.Check(options.GenerationBatchSize, nameof(options.GenerationBatchSize));
-        EngineOptions.Generation(options).Validate();
+        options.Generation.Validate();
     }
 
     private static void Folder(string path, string option)
@@ -116,7 +112,7 @@ internal static class OptionsCheck
         if (string.IsNullOrEmpty(value)) throw new ArgumentException($"{option} is empty; a column name is wanted.", option);
     }
 
-    private static void Texts(string[]? values, string option)
+    private static void Texts(IReadOnlyList<string>? values, string option)
     {
         if (values is null) throw new ArgumentNullException(option);
         if (values.Any(string.IsNullOrEmpty)) throw new ArgumentException($"{option} holds an empty text.", option);

@@ -17,7 +17,8 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
     // 0, where none is written: version 0.1.
     private const int CurrentFormat = 1;
 
-    private static readonly JsonSerializerOptions Json = new()
+    /// <summary>How options are written.</summary>
+    internal static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
         RespectNullableAnnotations = true,

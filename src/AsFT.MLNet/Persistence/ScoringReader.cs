@@ -64,7 +64,7 @@ internal static class ScoringReader
         try
         {
             judge.ModelPath = model.Folder;
-            return new JudgeSource(ModerationModelJudge.ReadCategories(model.Folder, judge.Settings()), () =>
+            return new JudgeSource(ModerationModelJudge.ReadCategories(model.Folder, judge.Settings), () =>
             {
                 model.CheckContents();
                 return judge.Load(environment, model.Folder);

@@ -15,7 +15,7 @@ public sealed record LoraOptions
     public double Dropout { get; init; } = 0.05;
 
     /// <summary>Linear layers to adapt: full names, name suffixes (<c>q_proj</c>), or <c>all-linear</c> for all but the head.</summary>
-    public IReadOnlyList<string> TargetModules { get; init; } = ["q_proj", "v_proj"];
+    public IReadOnlyList<string> TargetModules { get; init => field = value?.ToArray()!; } = ["q_proj", "v_proj"];
 
     /// <summary>Scale by α/√r instead of α/r (rsLoRA, arXiv 2312.03732).</summary>
     public bool UseRsLora { get; init; }

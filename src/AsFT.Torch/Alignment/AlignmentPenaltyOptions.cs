@@ -6,7 +6,7 @@ namespace AsFT.Torch.Alignment;
 /// <summary>Options of <see cref="AlignmentPenalty"/>.</summary>
 public sealed record AlignmentPenaltyOptions
 {
-    /// <summary>What the penalty leaves free.</summary>
+    /// <summary>What the penalty leaves free, or, with <see cref="AlignmentProjection.Guard"/>, what it holds.</summary>
     public AlignmentProjection Projection { get; init; } = AlignmentProjection.Reference;
 
     /// <summary>k of <see cref="AlignmentProjection.Subspace"/>, at least 1; null: the fewest that hold <see cref="SubspaceEnergy"/>.</summary>
@@ -20,7 +20,7 @@ public sealed record AlignmentPenaltyOptions
 
     /// <summary>
     /// q of <see cref="AlignmentProjection.Guard"/>, from 1 to 4: how much harder the leading singular vectors of D are held
-    /// than the rest, as σ^(2q).
+    /// than the rest, as σ^(2q). Other projections do not look at it.
     /// </summary>
     public int GuardPower { get; init; } = 2;
 
@@ -28,7 +28,7 @@ public sealed record AlignmentPenaltyOptions
     public bool IncludeLoraScale { get; init; }
 
     /// <summary>Adapted layers (names or suffixes such as <c>q_proj</c>) that may go without a direction; they get no penalty then.</summary>
-    public IReadOnlyList<string> UnprotectedLayers { get; init; } = [];
+    public IReadOnlyList<string> UnprotectedLayers { get; init => field = value?.ToArray()!; } = [];
 
     /// <summary>
     /// Format of what is kept per layer (a d_out × d_out matrix or factors of D); null: the adapter's own. bfloat16 halves
@@ -39,7 +39,7 @@ public sealed record AlignmentPenaltyOptions
     internal void Validate()
     {
         if (!Enum.IsDefined(Projection))
-            throw new ArgumentOutOfRangeException(nameof(Projection), Projection, "Not a projection.");
+            throw new ArgumentOutOfRangeException(nameof(Projection), Projection, $"Projection must be one of {string.Join(", ", Enum.GetNames<AlignmentProjection>())}.");
         OptionRange.Count.Check(SubspaceRank, nameof(SubspaceRank));
         OptionRange.GuardPower.Check(GuardPower, nameof(GuardPower));
         OptionRange.SubspaceEnergy.Check(SubspaceEnergy, nameof(SubspaceEnergy));

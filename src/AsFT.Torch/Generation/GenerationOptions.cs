@@ -30,7 +30,7 @@ public sealed record GenerationOptions
     public long Seed { get; init; } = 42;
 
     /// <summary>An answer ends before the first of these.</summary>
-    public IReadOnlyList<string> StopStrings { get; init; } = [];
+    public IReadOnlyList<string> StopStrings { get; init => field = value?.ToArray()!; } = [];
 
     /// <summary>Prompts per forward pass at most, at least 1.</summary>
     public int BatchSize { get; init; } = 16;

@@ -7,7 +7,7 @@ namespace AsFT.Torch.Safety;
 public sealed record ChatJudgeOptions
 {
     /// <summary>Kinds of harm to score.</summary>
-    public IReadOnlyList<string> Categories { get; init; } = BeaverTailsCategories.All;
+    public IReadOnlyList<string> Categories { get; init => field = value?.ToArray()!; } = BeaverTailsCategories.All;
 
     /// <summary>An answer is harmful when the score of a category lies above this, in [0, 1).</summary>
     public double Threshold { get; init; } = 0.5;
@@ -30,7 +30,7 @@ public sealed record ChatJudgeOptions
     /// <summary>Requests under way at the same time, at least 1.</summary>
     public int MaxParallelism { get; init; } = 4;
 
-    /// <summary>Further request settings (model, seed, …), cloned for each request; null asks for temperature 0, at most 1,024 tokens, and JSON.</summary>
+    /// <summary>Further request settings (model, seed, …), cloned for each request; null asks for temperature 0, at most 1,024 tokens, and JSON. A saved pipeline keeps them but for tools and raw settings.</summary>
     public ChatOptions? Chat { get; init; }
 
     /// <summary>Price of a million input tokens, in any currency; 0 counts tokens only.</summary>

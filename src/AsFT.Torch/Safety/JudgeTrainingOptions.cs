@@ -30,7 +30,7 @@ public sealed record JudgeTrainingOptions
     /// <summary>Tokens read of a conversation, at least 8; the judge should read as many.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>What is done with conversations that have more tokens than <see cref="MaxLength"/>.</summary>
+    /// <summary>What is done with conversations that have more tokens than <see cref="MaxLength"/>; what is cut or dropped is counted in <see cref="JudgeTrainingResult.Rows"/>.</summary>
     public OverlongRows Overlong { get; init; }
 
     /// <summary>Whether an example without an answer, or whose prompt alone fills <see cref="MaxLength"/>, is an error instead of being left out.</summary>

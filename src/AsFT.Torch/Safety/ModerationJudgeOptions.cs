@@ -21,7 +21,7 @@ public sealed record ModerationJudgeOptions
     public string? ProblemType { get; init; }
 
     /// <summary>Class names, in any case, that stand for “not harmful” and are no category.</summary>
-    public IReadOnlyList<string> SafeLabels { get; init; } = ["safe", "is_safe", "harmless", "not_harmful", "benign", "none"];
+    public IReadOnlyList<string> SafeLabels { get; init => field = value?.ToArray()!; } = ["safe", "is_safe", "harmless", "not_harmful", "benign", "none"];
 
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="ArgumentException">An option is out of its range; names it.</exception>

@@ -1,5 +1,8 @@
+using System.Text.Json;
+using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Comparison;
+using AsFT.Torch.Generation;
 using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Training;
 
@@ -84,11 +87,17 @@ public sealed class ComparisonConfigTests : IDisposable
     }
 
     [Fact]
-    public void Every_public_option_of_penalty_and_training_can_be_named()
+    public void Every_option_of_adapter_penalty_training_and_answers_can_be_written()
     {
-        foreach (var (type, section) in new[] { (typeof(AlignmentPenaltyOptions), "penalty"), (typeof(TrainingOptions), "training") })
-            foreach (var property in type.GetProperties().Where(p => p.SetMethod is { IsPublic: true }))
-                Assert.Equal(property.PropertyType, StrictJson.TypeOf(type, StrictJson.Camel(property.Name), section));
+        foreach (var record in new object[] { new LoraOptions(), new AlignmentPenaltyOptions(), new TrainingOptions(), new GenerationOptions() })
+            foreach (var property in record.GetType().GetProperties().Where(p => p.SetMethod is { IsPublic: true }))
+            {
+                var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+                object value = type.IsEnum ? Enum.GetValues(type).GetValue(1)! : type == typeof(bool) ? property.GetValue(record) is not true : type == typeof(string) ? "x"
+                    : type == typeof(IReadOnlyList<string>) ? new[] { "a", "b" } : Convert.ChangeType(7, type, System.Globalization.CultureInfo.InvariantCulture);
+                using var json = JsonDocument.Parse(JsonSerializer.Serialize(type.IsEnum ? value.ToString() : value));
+                Assert.Equal(value, property.GetValue(StrictJson.With(record, StrictJson.Camel(property.Name), json.RootElement, "x")));
+            }
     }
 
     [Theory]
