@@ -23,7 +23,7 @@ internal static class PublishedLoop
     {
         using var scope = NewDisposeScope();
         var device = model.Placement.Device;
-        using var parameters = new FlatParameters(adapter.Layers.SelectMany(layer => new[] { layer.A, layer.B }));
+        using var parameters = new FlatParameters(adapter.Parameters);
         using var optimizer = new AdamW(parameters, options);
         var plan = new BatchPlan([.. examples.Select(example => example.Ids.Length)], options);
         var projections = adapter.Layers.Select(layer => PublishedPenalty.Projection(direction.Find(layer.Name)!.to(layer.A.dtype, device))).ToArray();

@@ -29,7 +29,7 @@ internal sealed class TrainingWorkload : IDisposable
         Adapter = LoraAdapter.Attach(Model.LinearLayers(), new LoraOptions { Rank = shape.Rank, Dropout = dropout }, seed: 2);
         _direction = RandomDirection(Adapter.Layers);
         Penalty = new AlignmentPenalty(_direction, Adapter.Layers);
-        _parameters = new FlatParameters(Adapter.Layers.SelectMany(layer => new[] { layer.A, layer.B }));
+        _parameters = new FlatParameters(Adapter.Parameters);
         var options = new TrainingOptions();
         _optimizer = new AdamW(_parameters, options);
         _asft = new TrainingStep(Model, Adapter, Penalty, _parameters, _optimizer, options);
@@ -60,7 +60,7 @@ internal sealed class TrainingWorkload : IDisposable
     public void PlainStep() => _plain.Run(_batch, LearningRate, measureAll: false);
 
     /// <summary>The penalty's part of a step.</summary>
-    public void PenaltyPart() => Penalty.AccumulateGradients(1);
+    public void PenaltyPart() => Penalty.AccumulateGradients(1, _parameters.SideBySide);
 
     /// <summary>D of independent small numbers for every adapted layer.</summary>
     public static AlignmentDirection RandomDirection(IEnumerable<LoraLayer> layers)

@@ -160,7 +160,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         using var aligned = ModelCheckpoint.Open(options.AlignedModelPath!);
         using var baseline = ModelCheckpoint.Open(options.BaseModelPath);
         var layers = Protectable(adapter, aligned, baseline);
-        return AlignmentDirection.Build(aligned, baseline, layers, cancellationToken: cancellationToken);
+        return AlignmentDirection.Build(aligned, baseline, layers);
     }
 
     // To be excused allows a layer to go without protection; it does not take away what both models give it.
@@ -186,7 +186,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         // Without a direction only λ = 0 comes here (the options are checked), and there is nothing to measure.
         if (direction is null && options.Projection != AlignmentProjection.None) return null;
         Stage($"Penalty: {options.Projection} on {adapter.Layers.Count} layers");
-        return new AlignmentPenalty(direction, adapter.Layers, options.Penalty);
+        var penalty = new AlignmentPenalty(direction, adapter.Layers, options.Penalty, cancellationToken: cancellationToken);
+        if (penalty.SpectrumReport is { } report) Stage(report);
+        return penalty;
     }
 
     private TrainingResult Train(CausalLanguageModel model, LoraAdapter adapter, AlignmentPenalty? penalty, List<TokenizedExample> examples, List<TokenizedExample>? validation, List<TokenizedExample>? refusals)

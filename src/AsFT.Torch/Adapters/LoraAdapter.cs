@@ -25,6 +25,9 @@ public sealed class LoraAdapter : IDisposable
     /// <summary>The adapted layers, in the model's order.</summary>
     public IReadOnlyList<LoraLayer> Layers { get; }
 
+    /// <summary>All A and B, in the order in which they are trained: those of one shape side by side, so that one call reaches all of them.</summary>
+    internal IEnumerable<Parameter> Parameters => LoraLayer.Stacks(Layers).SelectMany(stack => stack.Select(layer => layer.A).Concat(stack.Select(layer => layer.B)));
+
     /// <summary>
     /// What tells the model it was attached to from others of the same shape: a hash over names, shapes and some numbers of the adapted
     /// matrices as the model's files hold them, the same for the same numbers however they are stored. It is saved with the adapter.

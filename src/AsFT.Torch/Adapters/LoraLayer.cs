@@ -72,6 +72,13 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
         weight.copy_(update.add_(weight, Scalars.One));
     }
 
+    /// <summary>Layers of one shape, format, device and scale, which are computed as one batch; in the order in which shapes first appear.</summary>
+    internal static IReadOnlyList<IReadOnlyList<LoraLayer>> Stacks(IEnumerable<LoraLayer> layers) =>
+    [
+        .. layers.GroupBy(layer => (layer.B.shape[0], layer.A.shape[1], layer.A.shape[0], layer.A.dtype, layer.A.device.ToString(), layer.Scale))
+            .Select(IReadOnlyList<LoraLayer> (stack) => [.. stack]),
+    ];
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -15,6 +15,12 @@ public enum AlignmentDirectionEncoding
 
     /// <summary>The best approximation of rank k, as two factors: (d_out + d_in)·k numbers instead of d_out·d_in.</summary>
     Factors,
+
+    /// <summary>
+    /// Not D itself but its spectrum: the leading left singular vectors, their values, and sums over all of them; d_out·k numbers instead of
+    /// d_out·d_in. All that a penalty needs, except <see cref="AlignmentProjection.Flattened"/>.
+    /// </summary>
+    Spectrum,
 }
 
 public sealed partial class AlignmentDirection
@@ -35,62 +41,66 @@ public sealed partial class AlignmentDirection
     /// <summary>Share of Σ‖D‖²_F that is left after an approximation by factors, in [0, 1]; 1 without.</summary>
     public double KeptEnergy { get; private init; } = 1;
 
-    /// <summary>Reads a direction that <see cref="Save"/> wrote, into host memory.</summary>
-    /// <param name="path">A safetensors file.</param>
+    /// <summary>Opens a direction that <see cref="Save(string, AlignmentDirectionEncoding, int?)"/> wrote; its header is checked, and layers are read when they are asked for.</summary>
+    /// <param name="path">A safetensors file; it stays open.</param>
     /// <exception cref="InvalidDataException">The file is damaged or holds something else; names it and the tensor.</exception>
     public static AlignmentDirection Load(string path)
     {
-        using var file = SafetensorsFile.Open(path);
-        var encoding = ReadEncoding(file);
-        var layers = new Dictionary<string, LayerDirection>(StringComparer.Ordinal);
+        var file = SafetensorsFile.Open(path);
         try
         {
-            foreach (var name in file.Entries.Keys)
+            return new AlignmentDirection(LayersOf(file), [file])
             {
-                using var scope = NewDisposeScope();
-                if (name.EndsWith(MatrixSuffix, StringComparison.Ordinal))
-                    layers.Add(name[..^MatrixSuffix.Length], new LayerDirection(ReadMatrix(file, name)));
-                else if (name.EndsWith(LeftSuffix, StringComparison.Ordinal))
-                    layers.Add(name[..^LeftSuffix.Length], ReadFactors(file, name));
-                else if (!(name.EndsWith(RightSuffix, StringComparison.Ordinal) && file.Entries.ContainsKey(name[..^RightSuffix.Length] + LeftSuffix)))
-                    throw new InvalidDataException($"Tensor '{name}' in '{path}' is no part of an alignment direction.");
-            }
+                Encoding = ReadEncoding(file),
+                KeptEnergy = ReadEnergy(file),
+                AlignedFingerprint = file.Metadata.GetValueOrDefault(AlignedKey),
+                BaseFingerprint = file.Metadata.GetValueOrDefault(BaseKey),
+            };
         }
         catch
         {
-            foreach (var layer in layers.Values) layer.Dispose();
+            file.Dispose();
             throw;
         }
-        return new AlignmentDirection(layers)
-        {
-            Encoding = encoding,
-            KeptEnergy = ReadEnergy(file),
-            AlignedFingerprint = file.Metadata.GetValueOrDefault(AlignedKey),
-            BaseFingerprint = file.Metadata.GetValueOrDefault(BaseKey),
-        };
     }
 
     /// <summary>Writes a safetensors file, whole or not at all; the fingerprints of both sources go into its metadata.</summary>
     /// <param name="path">The file; an older one is replaced.</param>
-    /// <param name="encoding">How matrices are held. What <see cref="AlignmentDirectionEncoding.Factors"/> loses stands in the file as <see cref="KeptEnergy"/>.</param>
-    /// <param name="rank">k of <see cref="AlignmentDirectionEncoding.Factors"/>, at least 1; layers with a smaller side than k are kept whole.</param>
+    /// <param name="encoding">How matrices are held. What is lost stands in the file as <see cref="KeptEnergy"/>.</param>
+    /// <param name="rank">k of <see cref="AlignmentDirectionEncoding.Factors"/>, at least 1 (layers with a smaller side than k are kept whole), or of <see cref="AlignmentDirectionEncoding.Spectrum"/> (null: all vectors).</param>
     /// <exception cref="ArgumentException">The encoding and the rank do not go together.</exception>
-    public void Save(string path, AlignmentDirectionEncoding encoding = AlignmentDirectionEncoding.Full, int? rank = null)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        var format = new AlignmentDirectionFormat { Encoding = encoding, Rank = rank, AlignedFingerprint = AlignedFingerprint, BaseFingerprint = BaseFingerprint };
-        var plans = _layers.Select(layer => new LayerPlan(layer.Key, layer.Value.OutFeatures, layer.Value.InFeatures, layer.Value.Left.dtype, layer.Value.Left.shape[1]));
-        DirectionWriter.Write(path, [.. plans], format, KeptEnergy, writer =>
-        {
-            foreach (var (name, layer) in _layers) writer.Add(name, layer);
-        });
-    }
+    public void Save(string path, AlignmentDirectionEncoding encoding = AlignmentDirectionEncoding.Full, int? rank = null) =>
+        Save(path, new AlignmentDirectionFormat { Encoding = encoding, Rank = rank, AlignedFingerprint = AlignedFingerprint, BaseFingerprint = BaseFingerprint });
 
     /// <summary>
-    /// Builds a direction straight into a file, layer by layer: the file is what <see cref="Build"/> and <see cref="Save"/> make,
-    /// byte for byte, and memory holds one layer at a time: a few blocks where both weights are bfloat16 and no factors are wanted,
-    /// else both weights, and for factors what finding them takes in float64.
+    /// Writes a safetensors file, whole or not at all, layer by layer: memory holds one layer at a time, a few blocks where both weights are
+    /// bfloat16 and D itself is written, else both weights, and for factors and spectra what finding them takes.
     /// </summary>
+    /// <param name="path">The file; an older one is replaced.</param>
+    /// <param name="format">How matrices are held, and the fingerprints that are written.</param>
+    /// <param name="progress">Told after each layer.</param>
+    /// <param name="cancellationToken">Checked before each layer.</param>
+    /// <returns>Norms, in the order of <see cref="LayerNames"/>.</returns>
+    /// <exception cref="ArgumentException">The encoding and the rank do not go together.</exception>
+    /// <exception cref="InvalidOperationException">D is wanted of a file that holds its spectrum alone.</exception>
+    public IReadOnlyList<AlignmentDirectionLayer> Save(string path, AlignmentDirectionFormat format, IProgress<AlignmentDirectionProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(format);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        var layers = new List<AlignmentDirectionLayer>();
+        DirectionWriter.Write(path, [.. _layers.Values], format, KeptEnergy, writer =>
+        {
+            foreach (var layer in _layers.Values)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                layers.Add(new(layer.Name, writer.Add(layer)));
+                progress?.Report(new(layers.Count, _layers.Count, layer.Name));
+            }
+        });
+        return layers;
+    }
+
+    /// <summary>Builds a direction straight into a file: <see cref="Build"/> and <see cref="Save(string, AlignmentDirectionFormat, IProgress{AlignmentDirectionProgress}?, CancellationToken)"/>.</summary>
     /// <param name="aligned">The aligned model.</param>
     /// <param name="baseline">The model it was made from.</param>
     /// <param name="layerNames">Layers wanted, as in the checkpoints without <c>.weight</c>.</param>
@@ -104,36 +114,63 @@ public sealed partial class AlignmentDirection
     public static IReadOnlyList<AlignmentDirectionLayer> BuildToFile(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames, string path,
         AlignmentDirectionFormat? format = null, IProgress<AlignmentDirectionProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        var names = RequireMatching(aligned, baseline, layerNames);
-        var layers = new List<AlignmentDirectionLayer>();
-        var plans = names.Select(name => (Name: name, aligned.Entries[$"{name}.weight"].Shape)).Select(layer =>
-            new LayerPlan(layer.Name, layer.Shape[0], layer.Shape[1], DirectionReader.DTypeOf(aligned, baseline, layer.Name), layer.Shape[1]));
-        DirectionWriter.Write(path, [.. plans], format ?? new(), 1, writer =>
+        using var direction = Build(aligned, baseline, layerNames);
+        return direction.Save(path, format ?? new(), progress, cancellationToken);
+    }
+
+    // In the order of the file. All that headers tell is checked here; numbers are where they are read.
+    private static IEnumerable<DirectionLayer> LayersOf(SafetensorsFile file)
+    {
+        var spectra = ReadEncoding(file) == AlignmentDirectionEncoding.Spectrum;
+        foreach (var name in file.Entries.Keys)
         {
-            foreach (var name in names)
+            var suffix = SuffixOf(name, spectra) ?? throw NoPart(file, name);
+            var layer = name[..^suffix.Length];
+            if (suffix == MatrixSuffix)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                layers.Add(new(name, writer.Add(name, aligned, baseline)));
-                progress?.Report(new(layers.Count, names.Length, name));
+                var entry = MatrixEntry(file, name);
+                yield return new(layer, entry.Shape[0], entry.Shape[1], DTypeOf(entry), entry.Shape[1], () => new LayerDirection(ReadMatrix(file, name)));
             }
-        });
-        return layers;
+            else if (suffix == LeftSuffix)
+            {
+                var (left, right) = (MatrixEntry(file, name), MatrixEntry(file, layer + RightSuffix));
+                if (left.Shape[1] != right.Shape[1] || DTypeOf(left) != DTypeOf(right))
+                    throw new InvalidDataException($"Tensor '{name}' in '{file.Path}' is {left.DType} of shape {Shape(left.Shape)} and its right factor {right.DType} of shape {Shape(right.Shape)}; they must have the same columns and format.");
+                yield return new(layer, left.Shape[0], right.Shape[0], DTypeOf(left), left.Shape[1], () => ReadFactors(file, name, layer + RightSuffix));
+            }
+            else if (suffix == SpectrumFile.VectorsSuffix)
+            {
+                yield return SpectrumFile.LayerOf(file, layer);
+            }
+            // What stands beside a first tensor is read with it, and belongs to nothing without.
+            else if (!file.Entries.ContainsKey(layer + (spectra ? SpectrumFile.VectorsSuffix : LeftSuffix)))
+            {
+                throw NoPart(file, name);
+            }
+        }
     }
 
-    private static Tensor ReadMatrix(SafetensorsFile file, string name)
+    private static string? SuffixOf(string name, bool spectra) =>
+        Array.Find(spectra ? SpectrumFile.Suffixes : [MatrixSuffix, LeftSuffix, RightSuffix], suffix => name.EndsWith(suffix, StringComparison.Ordinal));
+
+    private static InvalidDataException NoPart(SafetensorsFile file, string name) => new($"Tensor '{name}' in '{file.Path}' is no part of an alignment direction.");
+
+    private static SafetensorsEntry MatrixEntry(SafetensorsFile file, string name)
     {
-        var matrix = file.Read(name);
-        if (matrix.dim() != 2 || !matrix.is_floating_point())
-            throw new InvalidDataException($"Tensor '{name}' in '{file.Path}' must be a floating-point matrix; found {matrix.dtype} of shape {Shape(matrix.shape)}.");
-        return matrix.to(Widened(matrix.dtype));
+        if (!file.Entries.TryGetValue(name, out var entry)) throw new InvalidDataException($"'{file.Path}' has no tensor '{name}'.");
+        if (entry.Shape.Count != 2 || entry.DType is not (SafetensorsDType.BF16 or SafetensorsDType.F16 or SafetensorsDType.F32 or SafetensorsDType.F64))
+            throw new InvalidDataException($"Tensor '{name}' in '{file.Path}' must be a floating-point matrix; found {entry.DType} of shape {Shape(entry.Shape)}.");
+        return entry;
     }
 
-    private static LayerDirection ReadFactors(SafetensorsFile file, string leftName)
+    private static ScalarType DTypeOf(SafetensorsEntry entry) => entry.DType == SafetensorsDType.F64 ? ScalarType.Float64 : ScalarType.Float32;
+
+    private static Tensor ReadMatrix(SafetensorsFile file, string name) => file.Read(name, DTypeOf(file.Entries[name]));
+
+    private static LayerDirection ReadFactors(SafetensorsFile file, string left, string right)
     {
-        var (left, right) = (ReadMatrix(file, leftName), ReadMatrix(file, leftName[..^LeftSuffix.Length] + RightSuffix));
-        if (left.shape[1] != right.shape[1] || left.dtype != right.dtype)
-            throw new InvalidDataException($"Tensor '{leftName}' in '{file.Path}' is {left.dtype} of shape {Shape(left.shape)} and its right factor {right.dtype} of shape {Shape(right.shape)}; they must have the same columns and format.");
-        return new LayerDirection(left, right);
+        using var scope = NewDisposeScope();
+        return new LayerDirection(ReadMatrix(file, left), ReadMatrix(file, right));
     }
 
     private static AlignmentDirectionEncoding ReadEncoding(SafetensorsFile file)

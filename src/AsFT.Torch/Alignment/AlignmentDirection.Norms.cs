@@ -6,39 +6,21 @@ namespace AsFT.Torch.Alignment;
 
 public sealed partial class AlignmentDirection
 {
-    /// <summary>Reads the norms of a direction that <see cref="Save"/> wrote: block by block, and without libtorch.</summary>
+    /// <summary>Reads the norms of a direction's file: block by block, and without libtorch.</summary>
     /// <param name="path">A safetensors file.</param>
     /// <returns>‖D‖_F of each layer, summed up in float64; NaN or infinite when D is.</returns>
     /// <exception cref="InvalidDataException">The file is damaged or holds something else; names it and the tensor.</exception>
     public static IReadOnlyList<AlignmentDirectionLayer> ReadNorms(string path)
     {
         using var file = SafetensorsFile.Open(path);
-        ReadEncoding(file);
         ReadEnergy(file);
-        var layers = new List<AlignmentDirectionLayer>();
-        foreach (var name in file.Entries.Keys)
-        {
-            // The right factor has orthonormal columns: the left one has D's norm.
-            if (SuffixOf(name) is not { } suffix) throw NoPart(file, name);
-            if (suffix == RightSuffix)
-            {
-                if (!file.Entries.ContainsKey(name[..^RightSuffix.Length] + LeftSuffix)) throw NoPart(file, name);
-                continue;
-            }
-            layers.Add(new(name[..^suffix.Length], Norm(file, file.Entries[name])));
-        }
-        return layers;
+        // The right factor has orthonormal columns: the left one has D's norm.
+        return [.. LayersOf(file).Select(layer => new AlignmentDirectionLayer(layer.Name, layer.ReadSpectrum is not null ? SpectrumFile.ReadNorm(file, layer.Name)
+            : Norm(file, file.Entries[layer.Name + (file.Entries.ContainsKey(layer.Name + MatrixSuffix) ? MatrixSuffix : LeftSuffix)])))];
     }
-
-    private static string? SuffixOf(string name) =>
-        Array.Find([MatrixSuffix, LeftSuffix, RightSuffix], suffix => name.EndsWith(suffix, StringComparison.Ordinal));
-
-    private static InvalidDataException NoPart(SafetensorsFile file, string name) => new($"Tensor '{name}' in '{file.Path}' is no part of an alignment direction.");
 
     private static double Norm(SafetensorsFile file, SafetensorsEntry entry)
     {
-        if (entry.Shape.Count != 2 || entry.DType is not (SafetensorsDType.BF16 or SafetensorsDType.F16 or SafetensorsDType.F32 or SafetensorsDType.F64))
-            throw new InvalidDataException($"Tensor '{entry.Name}' in '{file.Path}' must be a floating-point matrix; found {entry.DType} of shape {Shape([.. entry.Shape])}.");
         // Summed in the order of the blocks, so that the norm does not depend on which thread was first.
         var squares = new double[(entry.ByteCount + BlockReader.BlockBytes - 1) / BlockReader.BlockBytes];
         BlockReader.ForEach(entry.ByteCount, 3, (block, buffer, count) =>

@@ -4,38 +4,45 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Alignment;
 
 /// <summary>
-/// D = W_aligned − W_base per weight matrix, in host memory, by layer name (the module's name, without <c>.weight</c>).
-/// Built once per pair of models; it can be saved and used for any number of fine-tunes.
+/// D = W_aligned − W_base per weight matrix, by layer name (the module's name, without <c>.weight</c>): of two checkpoints, of a file, or of
+/// matrices in memory. Files are read layer by layer, when a layer is asked for, and nothing of them is kept. It can be saved and used for
+/// any number of fine-tunes.
 /// </summary>
 public sealed partial class AlignmentDirection : IDisposable
 {
-    private readonly Dictionary<string, LayerDirection> _layers;
+    private readonly Dictionary<string, DirectionLayer> _layers;
+    // Open files, or matrices in memory.
+    private readonly IReadOnlyList<IDisposable> _sources;
     private bool _isDisposed;
 
-    private AlignmentDirection(Dictionary<string, LayerDirection> layers) => _layers = layers;
+    private AlignmentDirection(IEnumerable<DirectionLayer> layers, IReadOnlyList<IDisposable> sources) =>
+        (_layers, _sources) = (layers.ToDictionary(layer => layer.Name, StringComparer.Ordinal), sources);
 
     /// <summary>Names of the layers that have a direction, D = 0 included.</summary>
     public IReadOnlyCollection<string> LayerNames => _layers.Keys;
 
     /// <summary>
-    /// Builds the direction by streaming both checkpoints, one tensor of each at a time. Weights are widened to float32
-    /// before they are subtracted; float64 stays float64.
+    /// The direction between two checkpoints, whose headers are compared; weights are read when a layer is asked for, widened to float32 and
+    /// subtracted (float64 stays float64). It opens the files anew, so the checkpoints may be closed before it.
     /// </summary>
     /// <param name="aligned">The aligned model, for instance a chat model.</param>
     /// <param name="baseline">The model it was made from.</param>
     /// <param name="layerNames">Layers wanted, as in the checkpoints without <c>.weight</c>. Biases play no part.</param>
-    /// <param name="progress">Told after each layer.</param>
-    /// <param name="cancellationToken">Checked before each layer.</param>
     /// <exception cref="InvalidDataException">A checkpoint lacks a tensor, or shapes differ; names the layer.</exception>
-    public static AlignmentDirection Build(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames,
-        IProgress<AlignmentDirectionProgress>? progress = null, CancellationToken cancellationToken = default)
+    public static AlignmentDirection Build(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames)
     {
         var names = RequireMatching(aligned, baseline, layerNames);
-        return Collect(names, name =>
+        var left = ModelCheckpoint.Open(aligned.Folder);
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            return DirectionReader.Read(aligned, baseline, name);
-        }, progress);
+            var right = ModelCheckpoint.Open(baseline.Folder);
+            return new AlignmentDirection(names.Select(name => DirectionReader.LayerOf(left, right, name)), [left, right]);
+        }
+        catch
+        {
+            left.Dispose();
+            throw;
+        }
     }
 
     /// <summary>A direction from matrices in memory, which are copied.</summary>
@@ -47,54 +54,48 @@ public sealed partial class AlignmentDirection : IDisposable
         foreach (var (name, matrix) in matrices)
             if (matrix.dim() != 2 || !matrix.is_floating_point())
                 throw new ArgumentException($"The direction of layer '{name}' must be a floating-point matrix; found {matrix.dtype} of shape {Shape(matrix.shape)}.", nameof(matrices));
-        return Collect([.. matrices.Keys], name => new LayerDirection(matrices[name].detach().to(Widened(matrices[name].dtype), CPU, copy: true).contiguous()));
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var kept = matrices.ToDictionary(pair => pair.Key, pair => new LayerDirection(pair.Value.detach().to(Widened(pair.Value.dtype), CPU, copy: true).contiguous()));
+        return new AlignmentDirection(kept.Select(pair => new DirectionLayer(pair.Key, pair.Value.Left.shape[0], pair.Value.Left.shape[1], pair.Value.Left.dtype, pair.Value.Left.shape[1], pair.Value.Share)), [.. kept.Values]);
     }
 
-    /// <summary>D of a layer.</summary>
+    /// <summary>Reads D of a layer.</summary>
     /// <param name="layerName">The layer, without <c>.weight</c>.</param>
-    /// <returns>(d_out × d_in), float32 or float64, on the CPU, owned by this object; null when there is none.</returns>
-    public Tensor? Find(string layerName) => FindLayer(layerName)?.Matrix;
+    /// <returns>(d_out × d_in), float32 or float64, on the CPU, the caller's to dispose; null when there is none.</returns>
+    /// <exception cref="InvalidOperationException">The file holds the spectrum of D alone.</exception>
+    public Tensor? Find(string layerName)
+    {
+        if (FindLayer(layerName) is not { } layer) return null;
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var matrix = layer.ReadMatrix();
+        return matrix.Matrix.alias().MoveToOuterDisposeScope();
+    }
 
-    /// <summary>‖D‖_F of a layer; 0 means that the two models agree there, so nothing is protected.</summary>
+    /// <summary>‖D‖_F of a layer, for which D is read; 0 means that the two models agree there, so nothing is protected.</summary>
     /// <param name="layerName">The layer, without <c>.weight</c>.</param>
     /// <exception cref="ArgumentException">The layer has no direction.</exception>
-    public double FrobeniusNorm(string layerName) => FindLayer(layerName)?.Norm
-        ?? throw new ArgumentException($"There is no direction for layer '{layerName}'.", nameof(layerName));
+    public double FrobeniusNorm(string layerName)
+    {
+        var layer = FindLayer(layerName) ?? throw new ArgumentException($"There is no direction for layer '{layerName}'.", nameof(layerName));
+        using var left = layer.ReadLeft();
+        return left.Norm;
+    }
 
-    /// <summary>Frees the matrices.</summary>
+    /// <summary>Closes the files, and frees what lies in memory.</summary>
     public void Dispose()
     {
         if (_isDisposed) return;
         _isDisposed = true;
-        foreach (var layer in _layers.Values) layer.Dispose();
+        foreach (var source in _sources) source.Dispose();
     }
 
-    internal LayerDirection? FindLayer(string layerName)
+    internal DirectionLayer? FindLayer(string layerName)
     {
         ArgumentNullException.ThrowIfNull(layerName);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         return _layers.GetValueOrDefault(layerName);
-    }
-
-    private static AlignmentDirection Collect(string[] names, Func<string, LayerDirection> make, IProgress<AlignmentDirectionProgress>? progress = null)
-    {
-        var layers = new Dictionary<string, LayerDirection>(StringComparer.Ordinal);
-        try
-        {
-            foreach (var name in names)
-            {
-                using var scope = NewDisposeScope();
-                using var _ = no_grad();
-                layers.Add(name, make(name));
-                progress?.Report(new(layers.Count, names.Length, name));
-            }
-        }
-        catch
-        {
-            foreach (var layer in layers.Values) layer.Dispose();
-            throw;
-        }
-        return new AlignmentDirection(layers);
     }
 
     private static ScalarType Widened(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
@@ -129,7 +130,7 @@ public sealed partial class AlignmentDirection : IDisposable
     private static string Shape(IEnumerable<long> shape) => $"({string.Join(", ", shape)})";
 }
 
-/// <summary>Progress of <see cref="AlignmentDirection.Build"/> and <see cref="AlignmentDirection.BuildToFile"/>.</summary>
+/// <summary>Progress of work on all layers of a direction: writing it, or making a penalty of it.</summary>
 /// <param name="LayersDone">Layers finished.</param>
 /// <param name="LayerCount">Layers in all.</param>
 /// <param name="LayerName">The layer just finished.</param>

@@ -9,7 +9,13 @@ public sealed record AlignmentPenaltyOptions
     /// <summary>What the penalty leaves free, or, with <see cref="AlignmentProjection.Guard"/>, what it holds.</summary>
     public AlignmentProjection Projection { get; init; } = AlignmentProjection.Reference;
 
-    /// <summary>k of <see cref="AlignmentProjection.Subspace"/>, at least 1; null: the fewest that hold <see cref="SubspaceEnergy"/>.</summary>
+    /// <summary>
+    /// How many of D's left singular vectors are kept per layer: <c>auto</c> (all up to d_out = 1,024, which is exact, and 256 above; of a file of spectra
+    /// what it holds), <c>all</c>, a number, or the share of ‖D‖²_F that they are to hold, such as <c>0.95</c>. Flattened and None keep none.
+    /// </summary>
+    public string SpectrumRank { get; init; } = Alignment.SpectrumRank.Auto;
+
+    /// <summary>k of <see cref="AlignmentProjection.Subspace"/>, at least 1 and at most what <see cref="SpectrumRank"/> keeps; null: the fewest that hold <see cref="SubspaceEnergy"/>.</summary>
     public int? SubspaceRank { get; init; }
 
     /// <summary>
@@ -31,15 +37,19 @@ public sealed record AlignmentPenaltyOptions
     public IReadOnlyList<string> UnprotectedLayers { get; init => field = value?.ToArray()!; } = [];
 
     /// <summary>
-    /// Format of what is kept per layer (a d_out × d_out matrix or factors of D); null: the adapter's own. bfloat16 halves
-    /// memory and traffic on CUDA at about 3 digits of C·B, and is slow on CPUs.
+    /// Format of the singular vectors (of D with Flattened); null: the adapter's own. bfloat16 halves memory and traffic on CUDA at
+    /// about 3 digits of what the direction adds, and is slow on CPUs.
     /// </summary>
     public ScalarType? StorageDType { get; init; }
+
+    /// <summary><see cref="SpectrumRank"/>, read.</summary>
+    internal SpectrumRank Rank() => Alignment.SpectrumRank.Parse(SpectrumRank, nameof(SpectrumRank));
 
     internal void Validate()
     {
         if (!Enum.IsDefined(Projection))
             throw new ArgumentOutOfRangeException(nameof(Projection), Projection, $"Projection must be one of {string.Join(", ", Enum.GetNames<AlignmentProjection>())}.");
+        Rank();
         OptionRange.Count.Check(SubspaceRank, nameof(SubspaceRank));
         OptionRange.GuardPower.Check(GuardPower, nameof(GuardPower));
         OptionRange.SubspaceEnergy.Check(SubspaceEnergy, nameof(SubspaceEnergy));

@@ -7,6 +7,19 @@ namespace AsFT.Torch.Alignment;
 /// <summary>D of one layer, straight from the files of two checkpoints.</summary>
 internal static class DirectionReader
 {
+    /// <summary>A layer of the direction between two checkpoints.</summary>
+    /// <param name="aligned">The aligned model; its header has been compared with that of the base model. It must outlive the layer.</param>
+    /// <param name="baseline">The base model.</param>
+    /// <param name="name">The layer, without <c>.weight</c>.</param>
+    public static DirectionLayer LayerOf(ModelCheckpoint aligned, ModelCheckpoint baseline, string name)
+    {
+        var shape = aligned.Entries[$"{name}.weight"].Shape;
+        return new(name, shape[0], shape[1], DTypeOf(aligned, baseline, name), shape[1], () => Read(aligned, baseline, name))
+        {
+            ReadBlocks = IsInBlocks(aligned, baseline, name) ? action => ForEachBlock(aligned, baseline, name, action) : null,
+        };
+    }
+
     /// <summary>W_aligned − W_base in float32, or float64 where a weight has that format.</summary>
     /// <param name="aligned">The aligned model; its header has been compared with that of the base model.</param>
     /// <param name="baseline">The base model.</param>
@@ -16,18 +29,20 @@ internal static class DirectionReader
         var name = $"{layerName}.weight";
         if (IsInBlocks(aligned, baseline, layerName)) return ReadHalves(new(aligned, baseline, name));
         var dtype = DTypeOf(aligned, baseline, layerName);
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
         return new LayerDirection(aligned.Read(name, dtype).sub_(baseline.Read(name, dtype)));
     }
 
     /// <summary>Format of D.</summary>
-    public static ScalarType DTypeOf(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
+    private static ScalarType DTypeOf(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
     {
         var name = $"{layerName}.weight";
         return aligned.Entries[name].DType == SafetensorsDType.F64 || baseline.Entries[name].DType == SafetensorsDType.F64 ? ScalarType.Float64 : ScalarType.Float32;
     }
 
     /// <summary>Whether both weights have the format nearly all checkpoints have, which <see cref="ForEachBlock"/> takes.</summary>
-    public static bool IsInBlocks(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
+    private static bool IsInBlocks(ModelCheckpoint aligned, ModelCheckpoint baseline, string layerName)
     {
         var name = $"{layerName}.weight";
         return aligned.Entries[name] is { DType: SafetensorsDType.BF16, ByteCount: > 0 } && baseline.Entries[name].DType == SafetensorsDType.BF16;
@@ -55,6 +70,7 @@ internal static class DirectionReader
 
     private static unsafe LayerDirection ReadHalves(Halves pair)
     {
+        using var scope = NewDisposeScope();
         var matrix = empty(pair.Shape, ScalarType.Float32);
         var target = TensorMemory.Pointer(matrix);
         TensorMemory.PreferLargePages(target, 2 * pair.ByteCount);

@@ -7,9 +7,6 @@ using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
 
-/// <summary>A layer that a direction's file is going to hold; Rank is what its factors have, or d_in where it is a matrix.</summary>
-internal sealed record LayerPlan(string Name, long OutFeatures, long InFeatures, ScalarType DType, long Rank);
-
 /// <summary>Writes a direction's file layer by layer: its header follows from shapes, so that no layer waits for another.</summary>
 internal sealed class DirectionWriter
 {
@@ -24,13 +21,18 @@ internal sealed class DirectionWriter
     private readonly int _headerLength;
     private double _kept, _all;
 
-    private DirectionWriter(string partial, IReadOnlyList<LayerPlan> layers, AlignmentDirectionFormat format, double keptBefore)
+    private DirectionWriter(string partial, IReadOnlyList<DirectionLayer> layers, AlignmentDirectionFormat format, double keptBefore)
     {
         (_format, _keptBefore) = (format, keptBefore);
         foreach (var layer in layers)
         {
+            if (format.Encoding == AlignmentDirectionEncoding.Spectrum)
+            {
+                _tensors.AddRange(SpectrumFile.Plan(layer, RankOf(format).Count(layer.OutFeatures, Smaller(layer))!.Value, format.VectorDType));
+                continue;
+            }
             var dtype = SafetensorsDTypes.FromScalarType(format.Encoding == AlignmentDirectionEncoding.BFloat16 ? ScalarType.BFloat16 : layer.DType)!.Value;
-            if (IsFactored(layer.OutFeatures, layer.InFeatures, layer.Rank, out var rank))
+            if (IsFactored(layer, out var rank))
             {
                 _tensors.Add(new(layer.Name + AlignmentDirection.LeftSuffix, dtype, [layer.OutFeatures, rank]));
                 _tensors.Add(new(layer.Name + AlignmentDirection.RightSuffix, dtype, [layer.InFeatures, rank]));
@@ -40,7 +42,7 @@ internal sealed class DirectionWriter
                 _tensors.Add(new(layer.Name + AlignmentDirection.MatrixSuffix, dtype, [layer.OutFeatures, layer.InFeatures]));
             }
         }
-        var header = Header(format.Encoding == AlignmentDirectionEncoding.Factors ? RoomForEnergy : Text(keptBefore));
+        var header = Header(LosesSome ? RoomForEnergy : Text(keptBefore));
         var offset = (long)(_headerLength = header.Length);
         foreach (var tensor in _tensors)
         {
@@ -58,7 +60,7 @@ internal sealed class DirectionWriter
     /// <param name="format">How they are held.</param>
     /// <param name="keptBefore">Share of ‖D‖² that an earlier approximation left.</param>
     /// <param name="add">Adds every layer.</param>
-    public static void Write(string path, IReadOnlyList<LayerPlan> layers, AlignmentDirectionFormat format, double keptBefore, Action<DirectionWriter> add)
+    public static void Write(string path, IReadOnlyList<DirectionLayer> layers, AlignmentDirectionFormat format, double keptBefore, Action<DirectionWriter> add)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         format.Validate();
@@ -71,68 +73,77 @@ internal sealed class DirectionWriter
         });
     }
 
-    /// <summary>Writes the direction of a layer.</summary>
-    public void Add(string name, LayerDirection layer)
+    /// <summary>Writes a layer.</summary>
+    /// <returns>‖D‖_F.</returns>
+    public double Add(DirectionLayer layer)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var energy = layer.Norm * layer.Norm;
-        _all += energy;
-        if (IsFactored(layer.OutFeatures, layer.InFeatures, layer.Left.shape[1], out var rank))
-        {
-            var (left, right) = Truncate(layer, rank);
-            Write(name + AlignmentDirection.LeftSuffix, left);
-            Write(name + AlignmentDirection.RightSuffix, right);
-            _kept += Math.Pow(left.to(ScalarType.Float64).norm().item<double>(), 2);
-            return;
-        }
-        _kept += energy;
-        Write(name + AlignmentDirection.MatrixSuffix, _format.Encoding == AlignmentDirectionEncoding.BFloat16 ? layer.Matrix.to(ScalarType.BFloat16) : layer.Matrix);
-    }
-
-    /// <summary>Writes the difference of two weights.</summary>
-    /// <returns>‖D‖_F.</returns>
-    public double Add(string name, ModelCheckpoint aligned, ModelCheckpoint baseline)
-    {
-        var (plan, offset) = _places.GetValueOrDefault(name + AlignmentDirection.MatrixSuffix);
-        if (plan is null || !DirectionReader.IsInBlocks(aligned, baseline, name))
-        {
-            using var scope = NewDisposeScope();
-            using var _ = no_grad();
-            using var layer = DirectionReader.Read(aligned, baseline, name);
-            Add(name, layer);
-            return layer.Norm;
-        }
-        // Written while it lies in a core's cache: D itself never stands in memory.
-        var norm = DirectionReader.ForEachBlock(aligned, baseline, name, (start, difference) =>
-        {
-            var bytes = MemoryMarshal.AsBytes(difference);
-            if (plan.DType == SafetensorsDType.BF16)
-            {
-                // In place: a number is read before its half of the room is written.
-                var halves = MemoryMarshal.Cast<byte, ushort>(bytes)[..difference.Length];
-                BFloat16.Narrow(difference, halves);
-                bytes = MemoryMarshal.AsBytes(halves);
-            }
-            RandomAccess.Write(_file, bytes, offset + start * plan.DType.Size());
-        });
+        var (norm, energy) = _format.Encoding == AlignmentDirectionEncoding.Spectrum ? AddSpectrum(layer)
+            : layer.ReadBlocks is { } read && _places.TryGetValue(layer.Name + AlignmentDirection.MatrixSuffix, out var place) ? (AddBlocks(read, place.Plan, place.Offset), 1)
+            : AddMatrix(layer);
+        if (LosesSome && !double.IsFinite(norm))
+            throw new InvalidDataException($"The direction of layer '{layer.Name}' has values that are not finite: weights of one of the models are damaged, and nothing can be left out of it.");
         _all += norm * norm;
-        _kept += norm * norm;
+        _kept += energy * norm * norm;
         return norm;
     }
 
+    private (double Norm, double Energy) AddSpectrum(DirectionLayer layer)
+    {
+        using var spectrum = layer.Spectrum(RankOf(_format), _format.Device ?? CPU);
+        Write(layer.Name + SpectrumFile.VectorsSuffix, spectrum.Vectors.to(_format.VectorDType).cpu().contiguous());
+        Write(layer.Name + SpectrumFile.ValuesSuffix, tensor(spectrum.Values));
+        Write(layer.Name + SpectrumFile.SummarySuffix, tensor(SpectrumFile.Summary(layer, spectrum)));
+        return (spectrum.Norm, spectrum.Energy());
+    }
+
+    private (double Norm, double Energy) AddMatrix(DirectionLayer layer)
+    {
+        using var direction = layer.ReadMatrix();
+        if (!IsFactored(layer, out var rank))
+        {
+            Write(layer.Name + AlignmentDirection.MatrixSuffix, _format.Encoding == AlignmentDirectionEncoding.BFloat16 ? direction.Matrix.to(ScalarType.BFloat16) : direction.Matrix);
+            return (direction.Norm, 1);
+        }
+        var (left, right) = Truncate(direction, rank);
+        Write(layer.Name + AlignmentDirection.LeftSuffix, left);
+        Write(layer.Name + AlignmentDirection.RightSuffix, right);
+        return (direction.Norm, direction.Norm > 0 ? Math.Pow(left.to(ScalarType.Float64).norm().item<double>() / direction.Norm, 2) : 0);
+    }
+
+    // Written while it lies in a core's cache: D itself never stands in memory.
+    private double AddBlocks(Func<DirectionReader.DifferenceAction, double> read, TensorPlan plan, long offset) => read((start, difference) =>
+    {
+        var bytes = MemoryMarshal.AsBytes(difference);
+        if (plan.DType == SafetensorsDType.BF16)
+        {
+            // In place: a number is read before its half of the room is written.
+            var halves = MemoryMarshal.Cast<byte, ushort>(bytes)[..difference.Length];
+            BFloat16.Narrow(difference, halves);
+            bytes = MemoryMarshal.AsBytes(halves);
+        }
+        RandomAccess.Write(_file, bytes, offset + start * plan.DType.Size());
+    });
+
     private void Finish()
     {
-        if (_format.Encoding == AlignmentDirectionEncoding.Factors)
+        if (LosesSome)
             RandomAccess.Write(_file, Header(Text(_keptBefore * (_all > 0 ? Math.Min(_kept / _all, 1) : 1)), _headerLength), 0);
         RandomAccess.FlushToDisk(_file);
     }
 
-    // A layer that is held as factors has no more columns than those.
-    private bool IsFactored(long outFeatures, long inFeatures, long held, out int rank)
+    private bool LosesSome => _format.Encoding is AlignmentDirectionEncoding.Factors or AlignmentDirectionEncoding.Spectrum;
+
+    private static SpectrumRank RankOf(AlignmentDirectionFormat format) => format.Rank is { } rank ? new(rank) : SpectrumRank.All;
+
+    // A layer that is held as factors has no more vectors than those.
+    private static long Smaller(DirectionLayer layer) => Math.Min(layer.OutFeatures, layer.Held);
+
+    private bool IsFactored(DirectionLayer layer, out int rank)
     {
-        rank = (int)Math.Min(_format.Rank ?? 0, held);
-        return _format.Encoding == AlignmentDirectionEncoding.Factors && rank < Math.Min(outFeatures, inFeatures);
+        rank = (int)Math.Min(_format.Rank ?? 0, layer.Held);
+        return _format.Encoding == AlignmentDirectionEncoding.Factors && rank < Math.Min(layer.OutFeatures, layer.InFeatures);
     }
 
     private byte[] Header(string energy, int length = 0)
@@ -164,11 +175,12 @@ internal sealed class DirectionWriter
     /// <summary>D ≈ left·rightᵀ with orthonormal right columns: U_k·U_kᵀ·D, its second factor made orthonormal by QR.</summary>
     private static (Tensor Left, Tensor Right) Truncate(LayerDirection layer, int rank)
     {
-        var dtype = layer.Left.dtype;
-        if (layer.Norm == 0) return (zeros(layer.OutFeatures, rank, dtype), zeros(layer.InFeatures, rank, dtype));
+        var (matrix, dtype) = (layer.Matrix, layer.Left.dtype);
+        if (!(layer.Norm > 0)) return (zeros(matrix.shape[0], rank, dtype), zeros(matrix.shape[1], rank, dtype));
         using var scope = NewDisposeScope();
-        var basis = LeftSingularVectors.Leading(layer, rank, energy: 1, CPU);
-        var (right, triangle) = linalg.qr(layer.Matrix.to(ScalarType.Float64).t().mm(basis));
+        using var spectrum = Spectrum.Of(layer.Share(), new(rank), CPU);
+        var basis = spectrum.Vectors.to(ScalarType.Float64);
+        var (right, triangle) = linalg.qr(matrix.to(ScalarType.Float64).t().mm(basis));
         return (basis.mm(triangle.t()).to(dtype).contiguous().MoveToOuterDisposeScope(), right.to(dtype).contiguous().MoveToOuterDisposeScope());
     }
 }

@@ -27,12 +27,11 @@ internal sealed class LayerDirection : IDisposable
     /// <summary>‖D‖_F, taken in float64. NaN or infinite when D is.</summary>
     public double Norm { get; }
 
-    public long OutFeatures => Left.shape[0];
-
-    public long InFeatures => Right is null ? Left.shape[1] : Right.shape[0];
-
     /// <summary>D, (d_out × d_in); a product of factors is taken once and kept.</summary>
     public Tensor Matrix => Right is null ? Left : _matrix ??= Left.mm(Right.t()).DetachFromDisposeScope();
+
+    /// <summary>The same numbers in the same memory, to be disposed by somebody else.</summary>
+    public LayerDirection Share() => new(Left.alias(), Right?.alias(), Norm);
 
     public void Dispose()
     {

@@ -48,11 +48,20 @@ public static class SafeLora
         ArgumentNullException.ThrowIfNull(layers);
         options ??= new();
         options.Validate();
-        var candidates = LayerProtection.Require(direction, layers, options.UnprotectedLayers);
+        var protection = new LayerProtection(direction, layers, options.UnprotectedLayers);
 
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var projections = candidates.Select(layer => Project(layer, direction.FindLayer(layer.Name)!)).ToArray();
+        List<LoraLayer> candidates = [];
+        List<(Tensor B, double Similarity)> projections = [];
+        foreach (var layer in protection.Fitting())
+        {
+            using var left = direction.FindLayer(layer.Name)!.ReadLeft();
+            if (!protection.Isolates(layer, left.Norm)) continue;
+            candidates.Add(layer);
+            projections.Add(Project(layer, left));
+        }
+        protection.Require();
         var chosen = Enumerable.Range(0, candidates.Count)
             .Where(i => options.LayerCount is not null || projections[i].Similarity <= options.SimilarityThreshold)
             .OrderBy(i => projections[i].Similarity).Take(options.LayerCount ?? candidates.Count).ToHashSet();

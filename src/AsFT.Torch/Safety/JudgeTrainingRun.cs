@@ -26,7 +26,7 @@ internal sealed class JudgeTrainingRun : IDisposable
         (_model, _adapter, _rows, _options) = (model, adapter, rows, options);
         // A copy in float32: small updates would be lost in a half-precision head.
         _head = new Parameter(model.Score.Weight.detach().to(LoraAdapter.AdapterDType(model.Score), copy: true).DetachFromDisposeScope());
-        _parameters = new FlatParameters([_head, .. (adapter?.Layers ?? []).SelectMany(l => new[] { l.A, l.B })]);
+        _parameters = new FlatParameters([_head, .. adapter?.Parameters ?? []]);
         _optimizer = new AdamW(_parameters, options);
     }
 

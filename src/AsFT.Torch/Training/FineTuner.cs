@@ -56,7 +56,7 @@ public sealed class FineTuner
         if (_options.EarlyStoppingPatience is not null && validation is null)
             throw new ArgumentException("EarlyStoppingPatience needs validation examples.", nameof(validation));
 
-        using var parameters = new FlatParameters(_adapter.Layers.SelectMany(layer => new[] { layer.A, layer.B }));
+        using var parameters = new FlatParameters(_adapter.Parameters);
         using var optimizer = new AdamW(parameters, _options);
         var plan = new BatchPlan([.. examples.Select(example => example.Ids.Length)], _options);
         var stepsPerLook = _options.RefusalCheckEvery ?? Math.Max(1, plan.TotalSteps / 32);

@@ -61,7 +61,7 @@ public sealed class LisaTrainer
         _adapter.Train(true);
         try
         {
-            using var parameters = new FlatParameters(_adapter.Layers.SelectMany(layer => new[] { layer.A, layer.B }));
+            using var parameters = new FlatParameters(_adapter.Parameters);
             using var optimizer = new AdamW(parameters, _options);
             var plan = new BatchPlan([.. task.Select(example => example.Ids.Length)], _options);
             using var meter = new TrainingMeter(_options, penalty: null, plan, progress);

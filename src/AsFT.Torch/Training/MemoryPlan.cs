@@ -21,7 +21,7 @@ public sealed record MemoryPlan
     /// <summary>A and B, their gradients and both of AdamW's moments.</summary>
     public required long Adapter { get; init; }
 
-    /// <summary>The alignment direction, which stays in host memory.</summary>
+    /// <summary>What comes and goes in host memory while the penalty is made, before the first step: one layer's direction.</summary>
     public required long Direction { get; init; }
 
     /// <summary>What the penalty keeps on the device, and the basis that the anchored share is measured with.</summary>
@@ -54,7 +54,7 @@ public sealed record MemoryPlan
     private const double HolesPerKept = 0.6;
 
     /// <summary>Bytes at the peak on the device that computes; on a CPU all of the process. The head and a layer are never at work together.</summary>
-    public long Total => Weights + Adapter + Penalty + Activations + Math.Max(Logits, Workspace) + Held + Runtime + (Placement.Device.type == DeviceType.CPU ? Direction : 0);
+    public long Total => Weights + Adapter + Penalty + Runtime + Math.Max(Activations + Math.Max(Logits, Workspace) + Held, Placement.Device.type == DeviceType.CPU ? Direction : 0);
 
     /// <summary>Bytes by part, the largest first, for people.</summary>
     public override string ToString()
@@ -63,7 +63,7 @@ public sealed record MemoryPlan
         [
             ("weights", Weights), ("adapter and optimizer", Adapter), ("penalty", Penalty), ("activations", Activations),
             ("logits", Logits), ("workspace", Workspace), ("freed, kept by the heap", Held), ("runtime", Runtime),
-            (Placement.Device.type == DeviceType.CPU ? "direction" : "direction, in host memory", Direction),
+            ("direction of a layer, before the first step", Direction),
         ];
         return $"{Text(Total)} at the peak ({string.Join(", ", parts.Where(part => part.Bytes > 0).OrderByDescending(part => part.Bytes).Select(part => $"{part.Name} {Text(part.Bytes)}"))})";
     }
@@ -112,8 +112,8 @@ public sealed record MemoryPlan
             Placement = placement,
             Weights = (model.ParameterCount + RotaryTables(config, width)) * size,
             Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
-            Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Sum(shape => shape.In * shape.Out * 4),
-            Penalty = penalty is null ? 0 : adapted.Sum(shape => PenaltyBytes(shape, penalty, options, adapterSize)),
+            Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Max(shape => AlignmentPenalty.PassingBytes(shape.Out, shape.In)),
+            Penalty = penalty is null ? 0 : adapted.Sum(shape => AlignmentPenalty.KeptBytes(shape.Out, shape.In, penalty, adapterSize > 4 ? ScalarType.Float64 : ScalarType.Float32)),
             Activations = (kept.All * tokens + ActivationCount.Masks(config, width)) * size + (isRecomputed ? 0 : pass.DropoutMasks * tokens),
             Logits = logits,
             Workspace = workspace.All * tokens * size + (isRecomputed ? pass.LargestDropoutMasks * tokens : 0),
@@ -150,26 +150,6 @@ public sealed record MemoryPlan
         if (placement.Device.type != DeviceType.CPU || !OperatingSystem.IsLinux()) return 0;
         long InHeap(NumberCount count) => width * ((width * config.HiddenSize < LargestHeapBlock ? count.Narrow : 0) + (width * config.IntermediateSize < LargestHeapBlock ? count.Wide : 0));
         return (long)(HolesPerKept * InHeap(kept)) + Math.Min(InHeap(workspace), logits);
-    }
-
-    private static long PenaltyBytes(LayerShape shape, AlignmentPenaltyOptions penalty, TrainingOptions options, long adapterSize)
-    {
-        var size = penalty.StorageDType is { } stored ? Bytes(stored) : adapterSize;
-        var smaller = Math.Min(shape.In, shape.Out);
-        // Sorted by size, k of n numbers hold at least k/n of their sum.
-        var rank = penalty.Projection == AlignmentProjection.Subspace ? penalty.SubspaceRank : null;
-        var basis = shape.Out * Math.Min(smaller, rank ?? (long)Math.Ceiling(penalty.SubspaceEnergy * smaller));
-        var form = penalty.Projection switch
-        {
-            AlignmentProjection.None => 0,
-            AlignmentProjection.Reference or AlignmentProjection.Guard => shape.Out * shape.Out <= 2 * shape.Out * shape.In + shape.In * shape.In
-                ? shape.Out * shape.Out : shape.Out * shape.In + shape.In * shape.In,
-            AlignmentProjection.Subspace => basis,
-            _ => shape.Out * shape.In,
-        };
-        var share = !options.MeasureAnchoredShare || penalty.Projection == AlignmentProjection.None ? 0
-            : penalty.Projection == AlignmentProjection.Flattened ? shape.Out * shape.In : basis;
-        return (form + share) * size;
     }
 
     private static long Bytes(ScalarType dtype) => dtype switch

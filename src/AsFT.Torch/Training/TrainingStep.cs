@@ -46,8 +46,8 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         crossEntropy.div_(count);
 
         var penaltyValue = penalty is null ? null
-            : controller is not null ? penalty.AccumulateGradients(controller.Weight())
-            : options.PenaltyWeight > 0 ? penalty.AccumulateGradients(options.PenaltyWeight)
+            : controller is not null ? penalty.AccumulateGradients(controller.Weight(), parameters.SideBySide)
+            : options.PenaltyWeight > 0 ? penalty.AccumulateGradients(options.PenaltyWeight, parameters.SideBySide)
             : measureAll ? penalty.Evaluate() : null;
 
         if (Proximal is { } proximal)
