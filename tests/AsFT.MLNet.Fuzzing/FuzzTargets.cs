@@ -32,7 +32,8 @@ internal static class FuzzTargets
         OfFolder("index", "model.safetensors.index.json", [], folder => ModelCheckpoint.Open(folder).Dispose(), Text("index.json", """{"metadata":{"total_size":8},"weight_map":{"a":"model-00001-of-00001.safetensors"}}"""),
             written: [("model-00001-of-00001.safetensors", Small)]),
         OfFile("safetensors", ".safetensors", path => { using var file = SafetensorsFile.Open(path); }, () => [("small", Small)]),
-        OfFile("direction", ".safetensors", path => AlignmentDirection.Load(path).Dispose(), SavedDirections),
+        OfFile("direction", ".safetensors", ReadDirection, () => SavedDirections(AlignmentDirectionEncoding.Full, AlignmentDirectionEncoding.BFloat16, AlignmentDirectionEncoding.Factors)),
+        OfFile("spectrum", ".safetensors", ReadDirection, () => SavedDirections(AlignmentDirectionEncoding.Spectrum)),
         OfFile("model-zip", ".zip", LoadPipeline, SavedPipelines.Zips),
         OfFile("comparison", ".json", path => ComparisonConfig.Load(path), () => Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Comparisons")).Select(path => (Path.GetFileName(path), File.ReadAllBytes(path)))),
         OfFile("instructions", ".jsonl", path => Enumerate(new MLContext().Data.LoadFromInstructionFile(path)),
@@ -112,14 +113,21 @@ internal static class FuzzTargets
         tokenizer.Decode(tokenizer.Encode(Probe));
     }
 
-    private static IEnumerable<(string, byte[])> SavedDirections()
+    private static void ReadDirection(string path)
+    {
+        AlignmentDirection.ReadNorms(path);
+        using var direction = AlignmentDirection.Load(path);
+        foreach (var name in direction.LayerNames) direction.FrobeniusNorm(name);
+    }
+
+    private static IEnumerable<(string, byte[])> SavedDirections(params AlignmentDirectionEncoding[] encodings)
     {
         using var aligned = ModelCheckpoint.Open(Aligned);
         using var baseline = ModelCheckpoint.Open(Base);
-        foreach (var encoding in Enum.GetValues<AlignmentDirectionEncoding>())
+        foreach (var encoding in encodings)
         {
             var path = Path.Combine(Scratch.Value.Folder, $"{encoding}.safetensors");
-            AlignmentDirection.BuildToFile(aligned, baseline, ["model.layers.0.self_attn.k_proj"], path, new AlignmentDirectionFormat { Encoding = encoding, Rank = encoding == AlignmentDirectionEncoding.Factors ? 2 : null });
+            AlignmentDirection.BuildToFile(aligned, baseline, ["model.layers.0.self_attn.k_proj"], path, new AlignmentDirectionFormat { Encoding = encoding, Rank = encoding is AlignmentDirectionEncoding.Factors or AlignmentDirectionEncoding.Spectrum ? 2 : null });
             yield return (encoding.ToString(), File.ReadAllBytes(path));
         }
     }

@@ -29,10 +29,11 @@ internal sealed class FineTuneArguments
 
         _table.Add(o => o.Lambda, "Weight of the alignment penalty, at least 0");
         _table.Add(o => o.Projection, "What the penalty leaves free, or, with guard, what it holds");
+        _table.Add(o => o.SpectrumRank, "How many singular vectors of the direction are kept per layer: auto (all up to 1,024 outputs, 256 above), all, a number, or the share of its squared norm that they hold", helpName: "RANK");
         _table.Add(o => o.SubspaceRank, "k of the subspace projection; left out: as many as --subspace-energy needs");
         _table.Add(o => o.SubspaceEnergy, "Share of the direction's squared norm that the subspace holds, in (0, 1]");
         _table.Add(o => o.GuardPower, "How much harder the guard projection holds what alignment wrote to most, from 1 to 4");
-        _table.Add(o => o.StorageDType, "Number format of what the penalty keeps per layer; left out: the adapter's own", choices: ["bfloat16", "float16", "float32", "float64"]);
+        _table.Add(o => o.StorageDType, "Number format of the singular vectors, of the direction itself with the flattened projection; left out: the adapter's own", choices: ["bfloat16", "float16", "float32", "float64"]);
         _table.Add(o => o.RefusalTolerance, "Find lambda during training, from --lambda: nats per token by which the held-out refusals may become less likely (0.003 is a good first choice)");
         _table.Add(o => o.RefusalCheckEvery, "Optimizer steps between two looks at the held-out refusals; left out: 32 looks a run");
         _refusals = (Option<string?>)_table.Add(o => o.HeldOutRefusalsPath, "Instruction file of a few dozen refusals that are not trained on, for --refusal-tolerance", "--held-out-refusals", "FILE");

@@ -50,15 +50,6 @@ public sealed class AlignmentPenaltyMemoryTests
         RequireSmall(() => penalty.AccumulateGradients(1));
     }
 
-    [Fact]
-    public void The_symmetric_form_allocates_nothing_of_its_matrix_size()
-    {
-        using var scope = NewDisposeScope();
-        using var form = new SymmetricForm(rand(1, Size, Size));
-        var (a, b) = (rand(1, 8, Size), rand(1, Size, 8));
-        RequireSmall(() => form.Compute(a, b, withGradients: true));
-    }
-
     private static void RequireSmall(Action step)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The peak of resident memory is read from /proc.");

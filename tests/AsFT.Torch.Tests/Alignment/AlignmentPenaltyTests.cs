@@ -13,7 +13,6 @@ public sealed class AlignmentPenaltyTests : IDisposable
 
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    // d_out from narrow to wide, so that both the symmetric and the factored form come up.
     private static readonly Gen<(int OutFeatures, int InFeatures, int Rank, int Seed)> Shapes =
         Gen.Select(Gen.Int[4, 40], Gen.Int[2, 24], Gen.Int[1, 4], Gen.Int[0, 1 << 20], (d, n, r, seed) => (d, n, r, seed));
 
@@ -192,11 +191,16 @@ public sealed class AlignmentPenaltyTests : IDisposable
         var (flat, separate) = (Layers(), Layers());
         using var direction = AlignmentDirection.FromTensors(flat.ToDictionary(layer => layer.Name, layer => Matrix(layer, new Generator(11))));
         var options = new AlignmentPenaltyOptions { Projection = projection, SubspaceRank = 2 };
-        using var parameters = new FlatParameters(flat.SelectMany(layer => new[] { layer.A, layer.B }));
+        using var parameters = new FlatParameters(LoraLayer.Stacks(flat).SelectMany(stack => stack.Select(layer => layer.A).Concat(stack.Select(layer => layer.B))));
         using var together = new AlignmentPenalty(direction, flat, options);
+        Assert.Equal([3, 12, 3], parameters.SideBySide([flat[0].B, flat[2].B, flat[4].B])!.Value.Gradients.shape);
+        Assert.Null(parameters.SideBySide([flat[0].B, flat[4].B, flat[2].B]));
+        Assert.Null(parameters.SideBySide([flat[0].A, flat[1].A]));
 
         parameters.Gradients.fill_(0.25);
-        var value = together.AccumulateGradients(2).item<double>();
+        var value = together.AccumulateGradients(1, parameters.SideBySide).item<double>();
+        // Without being told, each for itself.
+        Assert.Equal(value, together.AccumulateGradients(1).item<double>());
 
         var sum = 0.0;
         foreach (var layer in separate)

@@ -67,8 +67,8 @@ public sealed class MemoryPlanTests
         long Penalty(AlignmentProjection projection, int? rank = null) => MemoryPlan.Of(OneBillion, new LoraOptions { TargetModules = ["q_proj"] },
             Options with { MeasureAnchoredShare = false }, new AlignmentPenaltyOptions { Projection = projection, SubspaceRank = rank }, TinyLlama.Placement(), 4, 256).Penalty;
         Assert.Equal(0, Penalty(AlignmentProjection.None));
-        Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Reference));
-        Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Guard));
+        Assert.Equal(22L * 2048 * 256 * 4, Penalty(AlignmentProjection.Reference));
+        Assert.Equal(22L * 2048 * 256 * 4, Penalty(AlignmentProjection.Guard));
         Assert.Equal(22L * 2048 * 64 * 4, Penalty(AlignmentProjection.Subspace, 64));
         Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Flattened));
     }
