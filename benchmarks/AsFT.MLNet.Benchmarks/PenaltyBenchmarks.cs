@@ -45,7 +45,7 @@ public class PenaltyBenchmarks
         Finish();
     }
 
-    /// <summary>The same numbers in one pass over one d × d matrix, gradients by hand.</summary>
+    /// <summary>The same from the singular vectors that are kept (all of them at 1024, 256 above), gradients by hand.</summary>
     [Benchmark]
     public void Ours()
     {
