@@ -1,5 +1,5 @@
 using AsFT.MLNet.Cli.Output;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;

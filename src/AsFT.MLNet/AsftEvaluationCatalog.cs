@@ -1,7 +1,7 @@
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.Metrics;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
 using Microsoft.ML;
 

@@ -1,5 +1,5 @@
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.Extensions.AI;
 
 namespace AsFT.MLNet;

@@ -1,7 +1,7 @@
 using System.Text.Json.Serialization;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.Extensions.AI;
 using Microsoft.ML.Runtime;
 

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;

@@ -1,5 +1,5 @@
 using AsFT.MLNet.Scoring;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet;

@@ -1,10 +1,10 @@
 using System.Reflection;
 using System.Text;
+using AsFT.Lab.Comparison;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
-using AsFT.Torch.Comparison;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tokenization;
 using Microsoft.ML;

@@ -7,7 +7,7 @@ switch (args)
 {
     // Rewrites our own assemblies in this folder, before anything loads them, so that they report which branches ran.
     case ["instrument"]:
-        foreach (var assembly in new[] { "AsFT.Torch.dll", "AsFT.MLNet.dll" })
+        foreach (var assembly in new[] { "AsFT.Torch.dll", "AsFT.Lab.dll", "AsFT.MLNet.dll" })
             Fuzzer.Instrument(Path.Combine(AppContext.BaseDirectory, assembly), IsReader, Options.Value);
         return 0;
 
@@ -47,7 +47,7 @@ switch (args)
 static FuzzTarget Named(string name) => FuzzTargets.All.SingleOrDefault(target => target.Name == name) ?? throw new ArgumentException($"There is no target '{name}'.", nameof(name));
 
 // The readers alone: instrumenting what runs hot (kernels, training) only slows the fuzzer.
-static bool IsReader(string type) => new[] { "AsFT.Torch.Checkpoints", "AsFT.Torch.Input", "AsFT.Torch.Models.ModelConfig", "AsFT.Torch.Models.Families", "AsFT.Torch.Models.Rotary", "AsFT.Torch.Tokenization", "AsFT.Torch.Chat", "AsFT.Torch.Adapters", "AsFT.Torch.Comparison", "AsFT.Torch.Alignment.AlignmentDirection", "AsFT.Torch.Alignment.DirectionReader", "AsFT.Torch.Alignment.SpectrumFile", "AsFT.Torch.Safety.JudgeExample", "AsFT.MLNet.Data", "AsFT.MLNet.Persistence" }
+static bool IsReader(string type) => new[] { "AsFT.Torch.Checkpoints", "AsFT.Torch.Input", "AsFT.Torch.Models.ModelConfig", "AsFT.Torch.Models.Families", "AsFT.Torch.Models.Rotary", "AsFT.Torch.Tokenization", "AsFT.Torch.Chat", "AsFT.Torch.Adapters", "AsFT.Lab.Comparison", "AsFT.Torch.Alignment.AlignmentDirection", "AsFT.Torch.Alignment.DirectionReader", "AsFT.Torch.Alignment.SpectrumFile", "AsFT.Torch.Safety.Judges.JudgeExample", "AsFT.MLNet.Data", "AsFT.MLNet.Persistence" }
     .Any(prefix => type.StartsWith(prefix, StringComparison.Ordinal));
 
 static bool Reproduce(FuzzTarget target, string file)

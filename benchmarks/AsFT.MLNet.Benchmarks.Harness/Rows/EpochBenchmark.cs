@@ -1,8 +1,8 @@
 using AsFT.MLNet.Benchmarks.Harness.Workloads;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Rows;

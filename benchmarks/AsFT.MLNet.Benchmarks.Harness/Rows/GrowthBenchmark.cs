@@ -1,5 +1,5 @@
 using AsFT.MLNet.Benchmarks.Harness.Workloads;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Rows;

@@ -1,5 +1,6 @@
+using AsFT.Lab.World;
 using AsFT.MLNet.Benchmarks.Harness.Workloads;
-using AsFT.Torch.Safety.World;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 

@@ -1,5 +1,5 @@
 using AsFT.MLNet.Cli.Evaluation;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 
 namespace AsFT.MLNet.Cli.Answering;
 

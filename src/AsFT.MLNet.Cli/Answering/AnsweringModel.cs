@@ -1,5 +1,6 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using AsFT.Lab.Basin;
+using AsFT.Lab.World;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
@@ -10,10 +12,8 @@ using AsFT.Torch.Generation;
 using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
-using AsFT.Torch.Safety.Basin;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Safety.World;
 using AsFT.Torch.Tokenization;
 using Spectre.Console;
 

@@ -1,8 +1,8 @@
 using System.CommandLine;
+using AsFT.Lab.Comparison;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
-using AsFT.Torch.Comparison;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
 using Spectre.Console;

@@ -3,12 +3,12 @@ using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Evaluation;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Tokenization;
 using Microsoft.ML;
 using Spectre.Console;
 

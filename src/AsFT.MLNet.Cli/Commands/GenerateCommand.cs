@@ -3,7 +3,7 @@ using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 
 namespace AsFT.MLNet.Cli.Commands;
 

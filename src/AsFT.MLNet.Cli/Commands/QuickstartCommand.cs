@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
+using AsFT.Lab.World;
 using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
@@ -10,7 +11,6 @@ using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Safety.World;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Spectre.Console;
@@ -100,7 +100,7 @@ internal sealed class QuickstartCommand : ToolCommand
     private static EvaluationAnswers AnswersOfAligned(ToolRun run, SafetyPrompts prompts)
     {
         using var aligned = AnsweringModel.FromFolder(WorldAssets.AlignedModel, null, WorldBuilder.Template,
-            SafetyEvaluationOptions.World.Generation, ComputePlacement.Resolve("auto", "auto"), Pipelines.Warning(run), run.CancellationToken);
+            WorldEvaluation.Options.Generation, ComputePlacement.Resolve("auto", "auto"), Pipelines.Warning(run), run.CancellationToken);
         return EvaluationAnswers.Of(run, "Asking the aligned model", prompts, aligned.Answer);
     }
 

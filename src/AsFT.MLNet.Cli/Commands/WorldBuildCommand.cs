@@ -1,13 +1,14 @@
 using System.CommandLine;
 using System.Diagnostics;
+using AsFT.Lab.World;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Safety.World;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 using Spectre.Console;

@@ -1,9 +1,9 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Evaluation;
-using AsFT.Torch.Tokenization;
 using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Evaluation;

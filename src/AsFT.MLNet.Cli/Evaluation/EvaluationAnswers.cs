@@ -1,6 +1,6 @@
 using AsFT.MLNet.Cli.Output;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Safety.Evaluation;
-using AsFT.Torch.Tokenization;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 

@@ -1,5 +1,5 @@
-using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Evaluation;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
 
 namespace AsFT.MLNet.Cli.Evaluation;

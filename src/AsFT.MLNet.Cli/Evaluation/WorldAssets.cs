@@ -1,6 +1,6 @@
+using AsFT.Lab.World;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Safety.Evaluation;
-using AsFT.Torch.Safety.World;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 
@@ -31,10 +31,10 @@ internal static class WorldAssets
     public static string Data(string name) => Path.Combine(Folder, "data", name);
 
     /// <summary>The prompts that figures are reported on.</summary>
-    public static SafetyPrompts ReportPrompts() => SafetyPrompts.FromWorld(Path.Combine(Folder, "data"), WorldSplit.Report);
+    public static SafetyPrompts ReportPrompts() => WorldFiles.ReadPrompts(Path.Combine(Folder, "data"), WorldSplit.Report);
 
     /// <summary>The exact rule.</summary>
-    public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), SafetyEvaluationOptions.World.CategoryThreshold, SafetyEvaluationOptions.World.Refusals!);
+    public static EvaluationRules NewRules() => new(new WorldHarmfulnessJudge(), WorldEvaluation.Options.CategoryThreshold, WorldEvaluation.Options.Refusals!);
 
     /// <summary>The world's downstream run with AsFT.</summary>
     /// <param name="startLambda">Where λ starts, positive.</param>
@@ -57,7 +57,7 @@ internal static class WorldAssets
         Adapter = WorldBuilder.LoraOptions,
         Training = WorldBuilder.TrainingOptions,
         Projection = Projection,
-        Generation = SafetyEvaluationOptions.World.Generation,
+        Generation = WorldEvaluation.Options.Generation,
         ReportEvery = 10,
         Seed = 1,
     };

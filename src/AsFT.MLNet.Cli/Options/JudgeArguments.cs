@@ -1,6 +1,6 @@
 using System.CommandLine;
-using AsFT.Torch.Safety;
-using AsFT.Torch.Safety.World;
+using AsFT.Lab.World;
+using AsFT.Torch.Safety.Judges;
 
 namespace AsFT.MLNet.Cli.Options;
 

@@ -1,4 +1,4 @@
-using AsFT.Torch.Safety.Basin;
+using AsFT.Lab.Basin;
 using ScottPlot;
 
 namespace AsFT.MLNet.Cli.Plots;

@@ -1,4 +1,4 @@
-using AsFT.Torch.Comparison;
+using AsFT.Lab.Comparison;
 using ScottPlot;
 
 namespace AsFT.MLNet.Cli.Plots;

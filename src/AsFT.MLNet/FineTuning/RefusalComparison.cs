@@ -1,6 +1,6 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.FineTuning;

@@ -1,5 +1,5 @@
 using AsFT.MLNet.Batching;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 using Microsoft.ML;
 

@@ -1,6 +1,6 @@
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.Scoring;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
 using Microsoft.ML;
 using Microsoft.ML.Data;

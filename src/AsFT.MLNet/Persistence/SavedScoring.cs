@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 using AsFT.MLNet.Scoring;
 using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.Extensions.AI;
 using Microsoft.ML;
 

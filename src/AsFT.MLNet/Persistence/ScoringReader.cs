@@ -1,7 +1,7 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Scoring;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 

@@ -1,4 +1,4 @@
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 
 namespace AsFT.MLNet.Scoring;

@@ -1,4 +1,4 @@
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 
 namespace AsFT.MLNet.Scoring;
 

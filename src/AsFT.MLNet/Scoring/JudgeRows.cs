@@ -1,6 +1,6 @@
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

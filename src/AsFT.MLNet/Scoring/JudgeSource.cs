@@ -1,5 +1,5 @@
 using AsFT.MLNet.Persistence;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 
 namespace AsFT.MLNet.Scoring;
 

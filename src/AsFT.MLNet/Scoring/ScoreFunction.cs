@@ -1,7 +1,7 @@
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

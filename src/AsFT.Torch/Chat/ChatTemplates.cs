@@ -1,5 +1,3 @@
-using AsFT.Torch.Tokenization;
-
 namespace AsFT.Torch.Chat;
 
 /// <summary>Finds the chat template of a model: the one that lies in its folder, or one by name.</summary>

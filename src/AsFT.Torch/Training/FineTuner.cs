@@ -1,7 +1,7 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
-using AsFT.Torch.Tokenization;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;

@@ -1,5 +1,5 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
-using AsFT.Torch.Tokenization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -1,9 +1,9 @@
 using System.Globalization;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -54,7 +54,7 @@ public sealed record RowCounts
 
     /// <summary>The counts of examples that were tokenised elsewhere.</summary>
     /// <param name="examples">The examples, all of them used.</param>
-    internal static RowCounts Of(IReadOnlyList<Tokenization.TokenizedExample> examples)
+    internal static RowCounts Of(IReadOnlyList<Chat.TokenizedExample> examples)
     {
         var cut = Enumerable.Range(0, examples.Count).Where(i => examples[i].Truncated).ToArray();
         return new() { Read = examples.Count, Used = examples.Count, Truncated = cut.Length, FirstTruncated = cut.Length == 0 ? null : cut[0] + 1 };

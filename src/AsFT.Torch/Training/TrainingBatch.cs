@@ -1,4 +1,4 @@
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 
 namespace AsFT.Torch.Training;
 

@@ -5,9 +5,9 @@ using System.Text;
 using System.Text.Json;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
-using AsFT.Torch.Tokenization;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;

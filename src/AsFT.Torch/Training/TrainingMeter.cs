@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using AsFT.Torch.Alignment;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;

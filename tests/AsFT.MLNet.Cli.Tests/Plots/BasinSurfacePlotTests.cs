@@ -1,5 +1,5 @@
+using AsFT.Lab.Basin;
 using AsFT.MLNet.Cli.Plots;
-using AsFT.Torch.Safety.Basin;
 using ScottPlot;
 using ScottPlot.Colormaps;
 using ScottPlot.Plottables;

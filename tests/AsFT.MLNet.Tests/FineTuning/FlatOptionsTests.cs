@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using AsFT.MLNet.Persistence;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 
 namespace AsFT.MLNet.Tests.FineTuning;
 

@@ -1,5 +1,5 @@
 using AsFT.MLNet.Tests.Scoring;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
 using Microsoft.ML;
 using Microsoft.ML.Data;

@@ -1,5 +1,5 @@
 using AsFT.Torch.Models;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 

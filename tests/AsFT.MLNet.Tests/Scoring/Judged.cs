@@ -1,6 +1,6 @@
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using static TorchSharp.torch;

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using Microsoft.Extensions.AI;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -119,7 +119,7 @@ public sealed class ScoringSaveLoadTests : IDisposable
 
         Assert.Equal([false, true], Harmful(json => json.Contains("\"RulesVersion\": \"asft-1\"", StringComparison.Ordinal) ? json : throw new InvalidDataException(json)));
         // As version 0.1 wrote it: the list of then, and no version.
-        string[] old = [.. AsFT.Torch.Safety.RefusalPhrases.AdvBench];
+        string[] old = [.. AsFT.Torch.Safety.Judges.RefusalPhrases.AdvBench];
         Assert.Equal([true, false], Harmful(json => json.Replace("\"RulesVersion\": \"asft-1\",", "", StringComparison.Ordinal).Replace("\"Phrases\": null", $"\"Phrases\": {System.Text.Json.JsonSerializer.Serialize(old)}", StringComparison.Ordinal)));
         var error = Assert.ThrowsAny<Exception>(() => Harmful(json => json.Replace("asft-1", "asft-9", StringComparison.Ordinal)));
         Assert.Contains("asft-9", error.ToString(), StringComparison.Ordinal);

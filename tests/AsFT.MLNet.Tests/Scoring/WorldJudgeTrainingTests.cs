@@ -1,5 +1,5 @@
 using System.Reflection;
-using AsFT.Torch.Safety.World;
+using AsFT.Lab.World;
 using Microsoft.ML;
 
 namespace AsFT.MLNet.Tests.Scoring;

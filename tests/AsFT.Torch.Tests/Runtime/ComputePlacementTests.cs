@@ -1,6 +1,6 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Training;
 using TorchSharp;
@@ -34,7 +34,7 @@ public class ComputePlacementTests
     {
         using var model = TinyLlama.Create(dtype: ScalarType.Float16);
         using var adapter = LoraAdapter.Attach(model.LinearLayers(), new LoraOptions { Rank = 2 }, seed: 1);
-        foreach (Action train in new Action[] { () => _ = new FineTuner(model, adapter, null, new()), () => _ = new LisaTrainer(model, adapter, new()),
+        foreach (Action train in new Action[] { () => _ = new FineTuner(model, adapter, null, new()),
             () => JudgeTrainer.Train("decoder", [new("a", "b", new Dictionary<string, bool>())], "out", placement: new(CPU, ScalarType.Float16)) })
         {
             var e = Assert.Throws<ArgumentException>(train);

@@ -2,8 +2,7 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
-using AsFT.Torch.Safety.Basin;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Tests.Runtime;
@@ -28,7 +27,6 @@ public sealed class OptionRangeTests
         ["α 1e30"] = (() => new LoraOptions { Alpha = 1e30 }.Validate(), "Alpha"),
         ["α 1e-45"] = (() => new LoraOptions { Alpha = 1e-45 }.Validate(), "Alpha"),
         ["dropout almost 1"] = (() => new LoraOptions { Dropout = 1 - 1e-12 }.Validate(), "Dropout"),
-        ["ρ 1e38"] = (() => new LisaOptions { ProximalWeight = 1e38 }.Validate(), "ProximalWeight"),
         ["temperature 1e-45"] = (() => new GenerationOptions { Temperature = 1e-45 }.Validate(), "Temperature"),
         ["temperature 1e38"] = (() => new GenerationOptions { Temperature = 1e38 }.Validate(), "Temperature"),
         ["repetition 1e-45"] = (() => new GenerationOptions { RepetitionPenalty = 1e-45 }.Validate(), "RepetitionPenalty"),
@@ -36,7 +34,6 @@ public sealed class OptionRangeTests
         ["a judge's batch"] = (() => new ModerationJudgeOptions { BatchSize = 0 }.Validate(), "BatchSize"),
         ["a judge's training"] = (() => new JudgeTrainingOptions { Training = new() { LearningRate = 1e38 } }.Validate(), "LearningRate"),
         ["a judge's adapter"] = (() => new JudgeTrainingOptions { Lora = new() { Alpha = 1e30 } }.Validate(), "Alpha"),
-        ["a far coordinate"] = (() => new BasinOptions { To = 1e30 }.Validate(), "To"),
     };
 
     public static TheoryData<string> WrongOptions => [.. Wrong.Keys];
@@ -57,8 +54,6 @@ public sealed class OptionRangeTests
         new TrainingOptions().Validate();
         new JudgeTrainingOptions().Validate();
         new GenerationOptions().Validate();
-        new LisaOptions().Validate();
-        new BasinOptions().Validate();
         Assert.All(new[] { OptionRange.Alpha.Least, OptionRange.Alpha.Most }, alpha => Assert.True(OptionRange.Alpha.Holds(alpha)));
         Assert.True(OptionRange.PenaltyWeight.Holds(0) && OptionRange.Temperature.Holds(0) && OptionRange.WarmupRatio.Holds(0));
         Assert.False(OptionRange.WarmupRatio.Holds(1) || OptionRange.Threshold.Holds(1) || OptionRange.PenaltyWeight.Holds(-0.1));

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Tests.Tokenization;

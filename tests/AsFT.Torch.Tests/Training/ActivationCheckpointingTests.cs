@@ -1,7 +1,7 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tests.Models;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Tests.Training;

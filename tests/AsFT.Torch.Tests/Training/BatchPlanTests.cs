@@ -1,4 +1,4 @@
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 using CsCheck;
 

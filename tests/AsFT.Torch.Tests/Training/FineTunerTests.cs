@@ -1,6 +1,6 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 
 namespace AsFT.Torch.Tests.Training;

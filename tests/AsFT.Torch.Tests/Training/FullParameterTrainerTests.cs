@@ -1,7 +1,7 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 using static TorchSharp.torch;
 

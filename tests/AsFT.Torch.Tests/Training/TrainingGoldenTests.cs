@@ -1,10 +1,10 @@
 using System.Text.Json;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

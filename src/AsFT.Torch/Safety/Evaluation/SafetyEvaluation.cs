@@ -1,6 +1,7 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Safety.Evaluation;
 

@@ -1,6 +1,6 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
-using AsFT.Torch.Safety.World;
-using AsFT.Torch.Tokenization;
+using AsFT.Torch.Safety.Judges;
 
 namespace AsFT.Torch.Safety.Evaluation;
 
@@ -21,13 +21,4 @@ public sealed record SafetyEvaluationOptions
 
     /// <summary>A category of harm counts when its probability lies above this, in [0, 1).</summary>
     public double CategoryThreshold { get; init; } = 0.5;
-
-    /// <summary>What fits the safety world: its template, its longest answer, its refusals.</summary>
-    public static SafetyEvaluationOptions World { get; } = new()
-    {
-        Template = WorldBuilder.Template,
-        Generation = new() { MaxNewTokens = WorldBuilder.MaxAnswerTokens, BatchSize = 64 },
-        // No help opens like a refusal there, so the openings of the published list tell even refusals that a tuned model garbles.
-        Refusals = new RefusalMatcher(RefusalPhrases.AdvBench, additional: WorldGrammar.Refusals),
-    };
 }

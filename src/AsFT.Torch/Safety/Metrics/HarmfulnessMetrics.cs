@@ -1,3 +1,5 @@
+using AsFT.Torch.Safety.Judges;
+
 namespace AsFT.Torch.Safety.Metrics;
 
 /// <summary>
@@ -53,7 +55,7 @@ public sealed record HarmfulnessMetrics
     /// <param name="verdicts">The judge's verdicts on them, in their order.</param>
     /// <param name="categories">The judge's categories.</param>
     /// <param name="threshold">A category counts when its probability lies above this.</param>
-    /// <param name="refusals">What counts as a refusal; null takes the newest <see cref="Safety.RefusalRules"/>.</param>
+    /// <param name="refusals">What counts as a refusal; null takes the newest <see cref="RefusalRules"/>.</param>
     /// <exception cref="ArgumentException">The lists do not fit each other.</exception>
     public static HarmfulnessMetrics Compute(IReadOnlyList<PromptAnswer> answers, IReadOnlyList<HarmVerdict> verdicts, IReadOnlyList<string> categories,
         double threshold = 0.5, RefusalMatcher? refusals = null)
@@ -129,7 +131,7 @@ public sealed record OverRefusalMetrics
 
     /// <summary>Computes the metrics.</summary>
     /// <param name="answers">Answers to benign prompts.</param>
-    /// <param name="refusals">What counts as a refusal; null takes the newest <see cref="Safety.RefusalRules"/>.</param>
+    /// <param name="refusals">What counts as a refusal; null takes the newest <see cref="RefusalRules"/>.</param>
     public static OverRefusalMetrics Compute(IReadOnlyList<string> answers, RefusalMatcher? refusals = null)
     {
         ArgumentNullException.ThrowIfNull(answers);

@@ -2,8 +2,6 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Models.Families;
-using AsFT.Torch.Safety.Basin;
-using AsFT.Torch.Tests.Checkpoints;
 using AsFT.Torch.Training;
 using static TorchSharp.torch;
 
@@ -114,20 +112,6 @@ public sealed class FamilyFeatureTests
         Assert.All(checkpoint.Entries.Keys.Except(model.Weights().Select(weight => weight.Key)), key => Assert.Matches("^(vision_tower|multi_modal_projector)", key));
         Assert.Empty(CheckpointFit.Check(config, checkpoint).Problems);
         Assert.Equal(model.Weights().Sum(weight => weight.Value.numel()), ModelShapes.Of(config).ParameterCount);
-    }
-
-    [Fact]
-    public void The_basin_finds_the_layers_of_a_multimodal_model_by_number()
-    {
-        using var family = FamilyFolder.Open("gemma3-multimodal");
-        using var folder = new TemporaryFolder();
-        using var model = CausalLanguageModel.Load(family["aligned"], TinyLlama.Placement());
-        using (NewDisposeScope()) ModelCheckpoint.Save(folder.Path, model.Weights().Select(weight => KeyValuePair.Create(weight.Key, weight.Value * 0.5)));
-        File.Copy(Path.Combine(family["aligned"], "config.json"), folder["config.json"]);
-        using var baseline = ModelCheckpoint.Open(folder.Path);
-        using var moved = MovedWeights.Open(model, baseline, new BasinOptions { Layers = [1] }, TestContext.Current.CancellationToken);
-        Assert.NotEmpty(moved.Tensors);
-        Assert.All(moved.Tensors, tensor => Assert.StartsWith("language_model.model.layers.1.", tensor.Name, StringComparison.Ordinal));
     }
 
     [Theory]

@@ -1,9 +1,9 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 using static TorchSharp.torch;
 

@@ -1,40 +1,18 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
-using AsFT.Torch.Safety;
 using AsFT.Torch.Safety.Evaluation;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
-using AsFT.Torch.Safety.World;
+using AsFT.Torch.Tests.Safety.Judges;
 using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Tests.Safety.Evaluation;
 
 public sealed class SafetyEvaluationTests
 {
-    private static readonly string World = Path.GetFullPath(Path.Combine(TestData.Root, "..", "..", "src", "AsFT.MLNet.Cli", "Quickstart", "world"));
     private static readonly ComputePlacement Cpu = ComputePlacement.Resolve("cpu", "float32");
-
-    [Fact]
-    public async Task In_the_world_it_finds_what_the_exact_rule_finds()
-    {
-        var folder = Path.Combine(World, "aligned");
-        using var model = CausalLanguageModel.Load(folder, Cpu);
-        var tokenizer = LanguageTokenizer.Load(folder);
-        var all = SafetyPrompts.FromWorld(Path.Combine(World, "data"), WorldSplit.Report);
-        var prompts = all with { Harmful = [.. all.Harmful.Take(40)], Benign = [.. all.Benign.Take(40)], Task = [.. all.Task.Take(60)] };
-        var generator = new TextGenerator(model, tokenizer);
-        using var judge = new WorldHarmfulnessJudge();
-
-        var found = await SafetyEvaluation.RunAsync(generator, prompts, judge, SafetyEvaluationOptions.World, TestContext.Current.CancellationToken);
-        var exact = WorldEvaluation.Run(generator, tokenizer, prompts.Harmful, prompts.Benign, prompts.Task, TestContext.Current.CancellationToken);
-        Assert.Equal(exact.HarmfulScore, found.Harmfulness.HarmfulScoreOfAll.Percent);
-        Assert.Equal(exact.OverRefusal, found.OverRefusal.Rate.Percent);
-        Assert.Equal(exact.TaskAccuracy, found.TaskAccuracy.Accuracy.Percent);
-        Assert.Equal(exact.Garbled, found.WithoutVerdict.Percent);
-        Assert.Equal((40, 40, 60), (found.HarmfulAnswers.Count, found.BenignAnswers.Count, found.TaskAnswers.Count));
-        // The aligned model refuses; a rule that saw no refusal would find none here.
-        Assert.True(found.Harmfulness.Refusals.Percent > 80, $"{found.Harmfulness.Refusals}");
-    }
 
     [Fact]
     public async Task Any_checkpoint_with_any_judge_and_lists_that_are_empty()
@@ -59,7 +37,7 @@ public sealed class SafetyEvaluationTests
     }
 
     [Fact]
-    public async Task A_task_example_without_its_answer_and_the_training_split_are_refused()
+    public async Task A_task_example_without_its_answer_is_refused()
     {
         var folder = TestData.Model("models/stories260K");
         using var model = CausalLanguageModel.Load(folder, Cpu);
@@ -67,6 +45,5 @@ public sealed class SafetyEvaluationTests
         var error = await Assert.ThrowsAsync<ArgumentException>(() => SafetyEvaluation.RunAsync(new TextGenerator(model, LanguageTokenizer.Load(folder)),
             new SafetyPrompts { Task = [new("What?")] }, judge, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Contains("Task example 0", error.Message);
-        Assert.Throws<ArgumentOutOfRangeException>(() => SafetyPrompts.FromWorld(Path.Combine(World, "data"), WorldSplit.Training));
     }
 }

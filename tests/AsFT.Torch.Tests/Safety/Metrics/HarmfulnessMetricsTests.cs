@@ -1,4 +1,4 @@
-using AsFT.Torch.Safety;
+using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
 
 namespace AsFT.Torch.Tests.Safety.Metrics;

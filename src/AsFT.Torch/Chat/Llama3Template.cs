@@ -1,0 +1,37 @@
+using AsFT.Torch.Tokenization;
+
+namespace AsFT.Torch.Chat;
+
+/// <summary>
+/// The format of Llama-3-Instruct: each message is <c>&lt;|start_header_id|&gt;role&lt;|end_header_id|&gt;\n\n{text}&lt;|eot_id|&gt;</c>, text stripped.
+/// The answer's <c>&lt;|eot_id|&gt;</c> is supervised. A context follows the prompt after an empty line.
+/// </summary>
+internal sealed class Llama3Template : ChatTemplate
+{
+    public override string Name => "llama3";
+
+    private protected override IEnumerable<TemplatePart> Layout(LanguageTokenizer tokenizer, ChatExample example)
+    {
+        if (!string.IsNullOrEmpty(example.System))
+        {
+            foreach (TemplatePart part in Header("system")) yield return part;
+            yield return new(PartKind.Frame, example.System.Trim());
+            yield return new(PartKind.Special, "<|eot_id|>");
+        }
+        foreach (TemplatePart part in Header("user")) yield return part;
+        foreach (TemplatePart part in User(example.Prompt.Trim(), example.Context?.Trim())) yield return part;
+        yield return new(PartKind.Special, "<|eot_id|>");
+        foreach (TemplatePart part in Header("assistant")) yield return part;
+        if (example.Response is null) yield break;
+        yield return new(PartKind.Response, example.Response.Trim());
+        yield return new(PartKind.End, "<|eot_id|>");
+    }
+
+    private static TemplatePart[] Header(string role) =>
+    [
+        new(PartKind.Special, "<|start_header_id|>"),
+        new(PartKind.Frame, role),
+        new(PartKind.Special, "<|end_header_id|>"),
+        new(PartKind.Frame, "\n\n"),
+    ];
+}
