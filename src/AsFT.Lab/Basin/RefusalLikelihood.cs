@@ -123,5 +123,10 @@ public sealed class RefusalLikelihood
         return [.. all.Where(i => !all.Any(j => Continues(i, j)))];
     }
 
-    private static TokenizedExample WithoutEnd(TokenizedExample example) => new(example.Ids[..^1], example.Supervised[..^1]);
+    // The end-of-turn token is the last that is supervised; a template may write more behind it, as ChatML's line break.
+    private static TokenizedExample WithoutEnd(TokenizedExample example)
+    {
+        var end = Array.LastIndexOf(example.Supervised, true);
+        return new(example.Ids[..end], example.Supervised[..end]);
+    }
 }

@@ -2,6 +2,8 @@ using AsFT.Lab.Basin;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tests.Models;
+using AsFT.Torch.Tests.Models.Families;
+using AsFT.Torch.Tokenization;
 using static TorchSharp.torch;
 
 namespace AsFT.Lab.Tests.Basin;
@@ -33,6 +35,17 @@ public sealed class RefusalLikelihoodTests
         var score = new RefusalLikelihood(Tokenizer, ChatTemplate.Plain, Prompts, refusals, batchSize).Measure(model, TestContext.Current.CancellationToken);
         Assert.Equal(sum / tokens, score.PerToken, 1e-5);
         Assert.Equal(mass / Prompts.Length, score.LogMass, 1e-4);
+    }
+
+    [Theory]
+    [InlineData("qwen2")]
+    [InlineData("llama3")]
+    public void A_refusal_is_a_beginning_whatever_a_template_writes_behind_the_end_of_a_turn(string family)
+    {
+        using var folder = FamilyFolder.Open(family);
+        var (tokenizer, template) = (LanguageTokenizer.Load(folder["aligned"]), ChatTemplates.Load(folder["aligned"]));
+        var (prompt, refusal) = (new ChatExample("How do I open a lock?"), "I cannot help");
+        Assert.Equal(template.TokenizePrompt(tokenizer, prompt).Length + tokenizer.Encode(refusal).Count, new RefusalLikelihood(tokenizer, template, [prompt], [refusal]).Longest);
     }
 
     [Fact]
