@@ -19,6 +19,7 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="CrossEntropy">Mean over the last epoch, nats per supervised token.</param>
     /// <param name="Penalty">Σ‖(I − C)BA‖²_F of the final adapter.</param>
     /// <param name="AnchoredShare">Share of the update inside the anchored subspace, in [0, 1].</param>
+    /// <param name="AnchoredEnergy">Share of the direction's squared norm that this subspace holds, in [0, 1].</param>
     /// <param name="Lambda">λ at the end; differs from the option where it is found during training.</param>
     /// <param name="RefusalLoss">Nats per token by which held-out refusals became less likely, or null where none were looked at.</param>
     /// <param name="RefusalTolerance">Nats per token by which they were allowed to, or null.</param>
@@ -30,11 +31,11 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="Rows">Training rows read, used, cut and left out.</param>
     /// <param name="ValidationRows">The same of validation rows, or null.</param>
     /// <param name="RefusalRows">The same of held-out refusals, or null.</param>
-    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double Lambda, double? RefusalLoss,
+    internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double AnchoredEnergy, double Lambda, double? RefusalLoss,
         double? RefusalTolerance, RefusalOutcome Refusals, string? RefusalReport, double? ValidationLoss, double Seconds, double TokensPerSecond,
         RowCounts? Rows, RowCounts? ValidationRows, RowCounts? RefusalRows)
     {
-        public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.PenaltyWeight,
+        public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.AnchoredEnergy, result.PenaltyWeight,
             double.IsNaN(result.RefusalLoss) ? null : result.RefusalLoss, result.RefusalTolerance, result.Refusals, result.RefusalReport,
             result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9),
             result.Rows, result.ValidationRows, result.RefusalRows);

@@ -66,7 +66,7 @@ internal sealed class FineTuneCommand : ToolCommand
         // Without a direction there is nothing to measure against; the isotropic penalty needs none.
         var isMeasured = options.BaseModelPath is not null || options.DirectionPath is not null || options.Projection == AlignmentProjection.None;
         run.Say($"cross-entropy {result.CrossEntropy:0.000}, penalty {(isMeasured ? $"{result.Penalty:0.0000}" : "not measured")}, "
-            + $"share of the update in the anchored subspace {(isMeasured && !double.IsNaN(result.AnchoredShare) ? $"{result.AnchoredShare:P0}" : "not measured")}"
+            + $"share of the update in the anchored subspace {(isMeasured && options.Projection != AlignmentProjection.None && !double.IsNaN(result.AnchoredShare) ? $"{result.AnchoredShare:P0} (it holds {result.AnchoredEnergy:P0} of the direction)" : "not measured")}"
             + (options.RefusalTolerance is null ? "" : $", lambda found {result.Lambda:G4} (from {options.Lambda:G4})")
             + (result.ValidationLoss is { } loss ? $", validation loss {loss:0.000}" : ""));
         SayRefusals(run, "asft finetune", result);

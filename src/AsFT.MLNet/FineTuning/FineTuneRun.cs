@@ -75,6 +75,8 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         Info($"Memory: {plan}");
         var available = MachineMemory.Available(placement.Device);
         options.MemoryPlanned?.Invoke(plan, available);
+        if (options.Projection == AlignmentProjection.Flattened && plan.Penalty > available)
+            throw new InvalidOperationException($"Projection {options.Projection} keeps the whole direction of every adapted layer, {plan.Penalty / 1e9:0.0} GB; {placement.Device} has {available / 1e9:0.0} GB. Adapt fewer layers (TargetModules), keep it in bfloat16 (StorageDType), or take another projection, which keeps a few hundred vectors a layer.");
         if (plan.Total > available)
             log.Warning(MessageSensitivity.None, $"This run needs about {plan.Total / 1e9:0.0} GB at its peak; {placement.Device} has {available / 1e9:0.0} GB. "
                 + $"{(options.ActivationCheckpointing ? "" : $"{nameof(options.ActivationCheckpointing)}, a ")}smaller {nameof(options.MicroBatchSize)} or a smaller {nameof(options.MaxSequenceLength)} needs less.");

@@ -242,6 +242,7 @@ public sealed class FineTuner
                 RefusalLoss = RefusalLoss(),
                 RefusalTolerance = controller is null ? null : _options.RefusalTolerance,
                 AnchoredShare = meter.AnchoredShare(),
+                AnchoredEnergy = tuner._penalty is { } anchors && _options.MeasureAnchoredShare ? anchors.AnchoredEnergy : double.NaN,
                 ValidationLoss = ValidationLoss,
                 Duration = meter.Elapsed,
                 Tokens = meter.Tokens,

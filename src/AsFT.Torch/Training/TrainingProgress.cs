@@ -73,6 +73,9 @@ public sealed record TrainingResult
     /// <summary>Share of the final update that lies in the anchored subspace, in [0, 1]; NaN when it is not measured.</summary>
     public required double AnchoredShare { get; init; }
 
+    /// <summary>Share of the direction's squared norm that the anchored subspace holds, in [0, 1]; NaN when the share in it is not measured.</summary>
+    public double AnchoredEnergy { get; init; } = double.NaN;
+
     /// <summary>Mean cross-entropy on the validation examples, of the adapter that was kept; null without validation.</summary>
     public double? ValidationLoss { get; init; }
 

@@ -73,6 +73,30 @@ public sealed class MemoryPlanTests
         Assert.Equal(22L * 2048 * 2048 * 4, Penalty(AlignmentProjection.Flattened));
     }
 
+    [Theory]
+    [InlineData(4096, 11008, 32, 32, 0.7)]
+    [InlineData(8192, 28672, 64, 80, 3.3)]
+    public void ASpectrumOfLlama2IsSmall(int hidden, int wide, int heads, int layers, double most)
+    {
+        var config = new ModelConfig
+        {
+            VocabularySize = 32000,
+            HiddenSize = hidden,
+            IntermediateSize = wide,
+            LayerCount = layers,
+            HeadCount = heads,
+            KeyValueHeadCount = layers == 80 ? 8 : heads,
+            HeadSize = 128,
+            MaxPositions = 4096,
+        };
+        foreach (var projection in new[] { AlignmentProjection.Reference, AlignmentProjection.Guard })
+        {
+            var plan = MemoryPlan.Of(config, new LoraOptions { TargetModules = ["all-linear"] }, Options, new AlignmentPenaltyOptions { Projection = projection, SpectrumRank = "256", StorageDType = ScalarType.BFloat16 }, TinyLlama.Placement(), 1, 8);
+            Assert.InRange(plan.Penalty / (double)(1L << 30), most / 2, most);
+            Assert.InRange(plan.Direction, 1, 2L * hidden * wide * sizeof(float));
+        }
+    }
+
     [Fact]
     public void AHeadThatLearnsMakesAllLogitsAtOnce()
     {

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace AsFT.Torch.Runtime.Cpu;
 
 /// <summary>
-/// W·X for a W of many numbers and an X of few columns, in float32: what a penalty and a decoding step multiply. W is read
+/// W·X for a W of many numbers and an X of few columns, in float32: what a decoding step multiplies. W is read
 /// from memory once; tiles of it meet columns of X in registers, and so much of X at a time that it stays in the cache next
 /// to them. A general product packs W first, which costs as much as reading it, and libtorch's reads at a fifth of the
 /// memory's speed here, or reaches half of its own rate with 16 columns.
