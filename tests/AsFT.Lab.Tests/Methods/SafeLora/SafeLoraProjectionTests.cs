@@ -52,6 +52,26 @@ public sealed class SafeLoraTests : IDisposable
     }
 
     [Fact]
+    public void A_file_of_spectra_is_enough()
+    {
+        var folder = Directory.CreateTempSubdirectory("asft-safe-lora-");
+        try
+        {
+            var file = Path.Combine(folder.FullName, "spectra.safetensors");
+            var (layer, other) = (TestLayers.Random("l", 9, 7, 2, generator: new Generator(1)), TestLayers.Random("l", 9, 7, 2, generator: new Generator(1)));
+            using var direction = AlignmentDirection.FromTensors(new Dictionary<string, Tensor> { ["l"] = randn(9, 7, ScalarType.Float64, generator: new Generator(2)) });
+            direction.Save(file, new AlignmentDirectionFormat { Encoding = AlignmentDirectionEncoding.Spectrum, VectorDType = ScalarType.Float64 });
+            using (var loaded = AlignmentDirection.Load(file)) SafeLoraProjection.Apply(loaded, [layer], new() { LayerCount = 1 });
+            SafeLoraProjection.Apply(direction, [other], new() { LayerCount = 1 });
+            Assert.InRange(TestLayers.RelativeError(layer.B, other.B), 0, 1e-9);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public void An_update_of_zero_has_similarity_1()
     {
         var layer = TestLayers.Create("l", randn(2, 4), zeros(5, 2));
