@@ -106,6 +106,7 @@ public static class WorldBuilder
                 LearningRate = learningRate,
                 Schedule = LearningRateSchedule.Cosine,
                 WarmupRatio = 0.1,
+                RisesAtOnce = true,
                 WeightDecay = weightDecay,
                 Beta2 = 0.98,
                 MaxGradientNorm = 1,

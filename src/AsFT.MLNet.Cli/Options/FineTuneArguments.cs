@@ -50,7 +50,13 @@ internal sealed class FineTuneArguments
         _table.Add(o => o.LearningRate, "Peak learning rate", "--lr");
         _table.Add(o => o.Schedule, "How the learning rate changes");
         _table.Add(o => o.EpochDecay, "Factor per epoch of the step-per-epoch schedule");
-        _table.Add(o => o.WarmupRatio, "Share of the steps over which the rate rises, in [0, 1)");
+        _table.Add(o => o.WarmupRatio, "Share of the steps over which the rate rises from 0, in [0, 1)");
+        _table.Add(o => o.WarmupSteps, "Steps over which the rate rises; left out: as --warmup-ratio says");
+        _table.Add(o => o.MinLearningRate, "Rate at the end of cosine-with-min-lr, polynomial and warmup-stable-decay; left out: 0, or 1e-7 for polynomial", "--min-lr");
+        _table.Add(o => o.NumCycles, "Falls of cosine-with-restarts");
+        _table.Add(o => o.Power, "Power of polynomial");
+        _table.Add(o => o.Timescale, "Steps in which inverse-sqrt falls to 0.71 of the peak; left out: as many as warm-up has, or 10000");
+        _table.Add(o => o.NumDecaySteps, "Steps at the end over which warmup-stable-decay falls; left out: a tenth of the run");
         _table.Add(o => o.WeightDecay, "AdamW's weight decay");
         _table.Add(o => o.Beta1, "AdamW's beta 1, in [0, 1)");
         _table.Add(o => o.Beta2, "AdamW's beta 2, in [0, 1)");

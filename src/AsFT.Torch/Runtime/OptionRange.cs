@@ -20,6 +20,12 @@ public sealed record OptionRange(double Least, double Most, string Reason)
     /// <summary>Share of the steps over which the learning rate rises.</summary>
     public static OptionRange WarmupRatio { get; } = new(0, 1, "it is a share of the run, which must come to its peak") { ExcludesMost = true };
 
+    /// <summary>Learning rate at the end of a schedule.</summary>
+    public static OptionRange MinLearningRate { get; } = new(0, 1e30, "it is a learning rate, or 0");
+
+    /// <summary>Power of a polynomial schedule.</summary>
+    public static OptionRange Power { get; } = new(0.01, 100, "beyond, the rate falls in one step");
+
     /// <summary>AdamW's decoupled weight decay; see <see cref="CheckDecay"/> for its product with the rate.</summary>
     public static OptionRange WeightDecay { get; } = new(0, 1e6, "it pulls weights towards 0");
 

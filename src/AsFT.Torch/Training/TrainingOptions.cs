@@ -32,8 +32,32 @@ public sealed record TrainingOptions
     /// <summary>Factor per epoch of <see cref="LearningRateSchedule.StepPerEpoch"/>, from 0.001 to 1.</summary>
     public double EpochDecay { get; init; } = 0.85;
 
-    /// <summary>Share of all steps over which the rate rises in a straight line to its peak, in [0, 1).</summary>
+    /// <summary>Share of all steps over which the rate rises in a straight line from 0, the first step's, to its peak, in [0, 1).</summary>
     public double WarmupRatio { get; init; }
+
+    /// <summary>Steps over which the rate rises, at least 1; null: as <see cref="WarmupRatio"/> says.</summary>
+    public int? WarmupSteps { get; init; }
+
+    /// <summary>
+    /// Rate at the end of <see cref="LearningRateSchedule.CosineWithMinLr"/>, <see cref="LearningRateSchedule.Polynomial"/> and
+    /// <see cref="LearningRateSchedule.WarmupStableDecay"/>, at most the peak's; null: 0, or, for the polynomial, 1e−7.
+    /// </summary>
+    public double? MinLearningRate { get; init; }
+
+    /// <summary>Falls of <see cref="LearningRateSchedule.CosineWithRestarts"/>, at least 1.</summary>
+    public int NumCycles { get; init; } = 1;
+
+    /// <summary>Power of <see cref="LearningRateSchedule.Polynomial"/>, from 0.01 to 100.</summary>
+    public double Power { get; init; } = 1;
+
+    /// <summary>Steps after warm-up in which <see cref="LearningRateSchedule.InverseSqrt"/> falls to 1/√2 of the peak, at least 1; null: as many as warm-up has, or 10,000 without one.</summary>
+    public int? Timescale { get; init; }
+
+    /// <summary>Steps at the end over which <see cref="LearningRateSchedule.WarmupStableDecay"/> falls, at least 1; null: a tenth of the run.</summary>
+    public int? NumDecaySteps { get; init; }
+
+    /// <summary>Whether warm-up begins with the first part of its rise instead of 0; the bundled world was made so.</summary>
+    internal bool RisesAtOnce { get; init; }
 
     /// <summary>AdamW's decoupled weight decay, at least 0; its product with the rate must be below 1.</summary>
     public double WeightDecay { get; init; }
@@ -114,6 +138,13 @@ public sealed record TrainingOptions
         OptionRange.LearningRate.Check(LearningRate, nameof(LearningRate));
         OptionRange.EpochDecay.Check(EpochDecay, nameof(EpochDecay));
         OptionRange.WarmupRatio.Check(WarmupRatio, nameof(WarmupRatio));
+        OptionRange.Count.Check(WarmupSteps, nameof(WarmupSteps));
+        OptionRange.MinLearningRate.Check(MinLearningRate, nameof(MinLearningRate));
+        if (MinLearningRate > LearningRate) throw new ArgumentOutOfRangeException(nameof(MinLearningRate), MinLearningRate, $"MinLearningRate must be at most {LearningRate}, the peak (LearningRate).");
+        OptionRange.Count.Check(NumCycles, nameof(NumCycles));
+        OptionRange.Power.Check(Power, nameof(Power));
+        OptionRange.Count.Check(Timescale, nameof(Timescale));
+        OptionRange.Count.Check(NumDecaySteps, nameof(NumDecaySteps));
         OptionRange.WeightDecay.Check(WeightDecay, nameof(WeightDecay));
         OptionRange.CheckDecay(LearningRate, WeightDecay, nameof(WeightDecay));
         OptionRange.Beta.Check(Beta1, nameof(Beta1));
