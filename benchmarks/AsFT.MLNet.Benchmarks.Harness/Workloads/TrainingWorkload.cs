@@ -32,8 +32,8 @@ internal sealed class TrainingWorkload : IDisposable
         _parameters = new FlatParameters(Adapter.Parameters);
         var options = new TrainingOptions();
         _optimizer = new AdamW(_parameters, options);
-        _asft = new TrainingStep(Model, Adapter, Penalty, _parameters, _optimizer, options);
-        _plain = new TrainingStep(Model, Adapter, null, _parameters, _optimizer, options with { PenaltyWeight = 0 });
+        _asft = new TrainingStep(Model.Decoder, HeadLoss.Of(Model), Adapter, Penalty, _parameters, _optimizer, options);
+        _plain = new TrainingStep(Model.Decoder, HeadLoss.Of(Model), Adapter, null, _parameters, _optimizer, options with { PenaltyWeight = 0 });
         Examples = RandomExamples(Enumerable.Repeat((shape.Sequence / 2, shape.Sequence - shape.Sequence / 2), shape.Batch), shape.Config.VocabularySize);
         _batch = [TrainingBatch.Create(Examples, [.. Enumerable.Range(0, shape.Batch)])];
         Adapter.Train(true);

@@ -103,6 +103,14 @@ public sealed class LoraAdapter : IDisposable
     /// <param name="microBatch">Forward passes of the step done before this one.</param>
     public void SeedDropout(int step, int microBatch) => _dropout?.MoveTo(step, microBatch);
 
+    /// <summary>Makes sure that it can be trained.</summary>
+    /// <exception cref="InvalidOperationException">It is merged or disposed.</exception>
+    internal void RequireAttached()
+    {
+        if (Layers.Any(layer => !ReferenceEquals(layer.Target.Adapter, layer)))
+            throw new InvalidOperationException("The adapter is merged or disposed; only an attached adapter can be trained.");
+    }
+
     internal static DropoutMasks? Dropout(LoraOptions options, long seed) => options.Dropout > 0 ? new DropoutMasks(options.Dropout, seed) : null;
 
     /// <summary>Writes a PEFT folder; its files are complete or not there.</summary>

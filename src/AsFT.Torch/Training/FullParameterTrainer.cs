@@ -35,11 +35,7 @@ public sealed class FullParameterTrainer
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public TrainingResult Train(IReadOnlyList<TokenizedExample> examples, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(examples);
-        if (examples.Count == 0) throw new ArgumentException("There are no examples.", nameof(examples));
-        for (var i = 0; i < examples.Count; i++)
-            if (TrainingBatch.SupervisedCount(examples[i]) == 0)
-                throw new ArgumentException($"Example {i} has no supervised token.", nameof(examples));
+        TrainableExamples.Require(_model.Config, examples, nameof(examples));
         if (_model.LinearLayers().FirstOrDefault(layer => layer.Adapter is not null) is { } adapted)
             throw new InvalidOperationException($"Layer '{adapted.Name}' carries an adapter; merge or dispose it before training all weights.");
 
@@ -48,40 +44,12 @@ public sealed class FullParameterTrainer
         foreach (var layer in _model.LinearLayers()) layer.StoredSample = null;
         try
         {
-            return Run(weights, examples, progress, cancellationToken);
+            using var loop = new TrainingLoop(_options, _model.Decoder, HeadLoss.Of(_model), weights, [.. examples.Select(example => example.Ids.Length)], rows => TrainingBatch.Create(examples, rows)) { Progress = progress };
+            return loop.Run(cancellationToken) with { Rows = RowCounts.Of(examples) };
         }
         finally
         {
             foreach (var weight in weights) weight.requires_grad = false;
         }
-    }
-
-    private TrainingResult Run(Parameter[] weights, IReadOnlyList<TokenizedExample> examples, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
-    {
-        using var parameters = new FlatParameters(weights);
-        using var optimizer = new AdamW(parameters, _options);
-        var plan = new BatchPlan([.. examples.Select(example => example.Ids.Length)], _options);
-        using var meter = new TrainingMeter(_options, penalty: null, plan, progress);
-        var step = new TrainingStep(_model, adapter: null, penalty: null, parameters, optimizer, _options);
-        var done = 0;
-        for (var epoch = 0; done < plan.TotalSteps; epoch++)
-        {
-            meter.StartEpoch();
-            foreach (var rows in plan.Epoch(epoch).Take(plan.TotalSteps - done))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                TrainingBatch[] batches = [.. plan.MicroBatches(rows).Select(micro => TrainingBatch.Create(examples, micro))];
-                var rate = LearningRate.At(_options, done, plan.TotalSteps, plan.StepsPerEpoch);
-                var isReport = meter.IsReportDue(++done);
-                var measures = step.Run(batches, rate, measureAll: isReport);
-                meter.Add(done, measures, batches);
-                if (!isReport) continue;
-                meter.Settle();
-                meter.Report(done, (double)done / plan.StepsPerEpoch, rate, measures, validationLoss: null);
-            }
-        }
-        meter.RequireFinite(parameters, done);
-        return meter.Result(done, examples);
     }
 }

@@ -4,6 +4,13 @@ using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;
 
+/// <summary>A loss behind a decoder: summed over the labels, its gradient taken back through the graph of the hidden states.</summary>
+/// <param name="hidden">Normalised hidden states, (N × T × hidden).</param>
+/// <param name="predictors">Flat positions in N·T that are looked at, int64.</param>
+/// <param name="labels">What is to be predicted there, int64.</param>
+/// <returns>A scalar without a graph.</returns>
+internal delegate Tensor HeadPass(Tensor hidden, Tensor predictors, Tensor labels);
+
 /// <summary>
 /// Cross-entropy behind the head, summed over supervised tokens, and its gradient. Logits are by far the widest tensor of a
 /// step, and autograd would keep four of them; here a bounded number of rows is made at a time and becomes its own gradient,
@@ -13,6 +20,9 @@ internal static class HeadLoss
 {
     /// <summary>Bytes of logits at once.</summary>
     public const long ChunkBytes = 128 << 20;
+
+    /// <summary>The pass of a language model's own head.</summary>
+    public static HeadPass Of(CausalLanguageModel model) => (hidden, predictors, labels) => Backward(model, hidden, predictors, labels);
 
     /// <summary>The loss alone, a scalar; logits are made for the given positions and for no others.</summary>
     /// <param name="model">Gives the head.</param>
@@ -78,7 +88,8 @@ internal static class HeadLoss
         return sum!;
     }
 
-    private static Tensor Select(Tensor hidden, Tensor predictors) => hidden.view(-1, hidden.shape[2]).index_select(0, predictors);
+    /// <summary>The hidden states at flat positions, (S × hidden).</summary>
+    public static Tensor Select(Tensor hidden, Tensor predictors) => hidden.view(-1, hidden.shape[2]).index_select(0, predictors);
 
     // A half format would lose the small differences that late training lives on.
     private static Tensor Widened(Tensor logits) =>

@@ -50,8 +50,8 @@ internal static class LearningRate
         var least = (options.MinLearningRate ?? 0) / options.LearningRate;
         if (step < warmup)
         {
-            var risen = (step + (options.RisesAtOnce ? 1.0 : 0)) / warmup;
-            return options.LearningRate * (options.Schedule == LearningRateSchedule.WarmupStableDecay ? Above(least, risen) : risen);
+            var risen = step + (options.RisesAtOnce ? 1 : 0);
+            return options.Schedule == LearningRateSchedule.WarmupStableDecay ? options.LearningRate * Above(least, (double)risen / warmup) : options.LearningRate * risen / warmup;
         }
         var since = step - warmup;
         // From 0 to below 1 over the steps after warm-up.

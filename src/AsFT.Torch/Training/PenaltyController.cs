@@ -22,19 +22,23 @@ internal sealed class PenaltyController : IDisposable
     private static readonly double FallPerRun = Math.Log(3), Decade = Math.Log(10);
 
     private readonly CausalLanguageModel _model;
+    private readonly IReadOnlyList<TokenizedExample> _refusals;
     private readonly TrainingBatch[] _batches;
     private readonly long _tokens;
     private readonly double _aim, _ahead, _logInitial, _fall;
 
     public PenaltyController(CausalLanguageModel model, IReadOnlyList<TokenizedExample> refusals, double initialWeight, double tolerance, int looks, int batchSize)
     {
-        (_model, _aim, _logInitial) = (model, Aim * tolerance, Math.Log(initialWeight));
+        (_model, _refusals, _aim, _logInitial) = (model, refusals, Aim * tolerance, Math.Log(initialWeight));
         (_ahead, _fall) = (RunAhead * looks, Math.Min(Gain, FallPerRun / Math.Max(1, looks)));
         _batches = [.. Enumerable.Range(0, refusals.Count).OrderByDescending(i => refusals[i].Ids.Length).Chunk(batchSize)
             .Select(rows => TrainingBatch.Create(refusals, rows))];
         _tokens = _batches.Sum(batch => (long)batch.Labels.Length);
         State = tensor(new[] { (float)_logInitial, 0f, 0f }, device: model.Placement.Device).DetachFromDisposeScope();
     }
+
+    /// <summary>Optimizer steps between two looks.</summary>
+    public int StepsPerLook { get; init; } = 1;
 
     /// <summary>log λ, the cross-entropy at the start and that at the last look, (3) in float32; all that a resumed run needs.</summary>
     public Tensor State { get; }
@@ -49,11 +53,14 @@ internal sealed class PenaltyController : IDisposable
     public Tensor Weight() => State[0].exp();
 
     /// <summary>Takes the model as it is for the one whose refusals are to be kept. Dropout must be off.</summary>
+    /// <exception cref="NonFiniteScoresException">It has no finite scores for one of them; names it.</exception>
     public void Start()
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         State.narrow(0, 1, 2).copy_(Measure());
+        // The one look that is waited for: λ would follow what is no number.
+        if (!double.IsFinite(TrainingMeter.Read(Reference))) throw Evaluation.Explain(_model, _refusals, "held-out refusal");
     }
 
     /// <summary>Looks at the refusals and moves λ. Dropout must be off.</summary>

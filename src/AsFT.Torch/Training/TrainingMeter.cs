@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using AsFT.Torch.Alignment;
-using AsFT.Torch.Chat;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;
@@ -104,20 +103,6 @@ internal sealed class TrainingMeter(TrainingOptions options, AlignmentPenalty? p
         _history.Add(report);
         progress?.Report(report);
     }
-
-    /// <summary>The result of a run on some examples, without a penalty, that went to its end.</summary>
-    public TrainingResult Result(int steps, IReadOnlyList<TokenizedExample> examples) => new()
-    {
-        Steps = steps,
-        Rows = RowCounts.Of(examples),
-        StoppedEarly = false,
-        CrossEntropy = EpochCrossEntropy.Sum / EpochCrossEntropy.Count,
-        Penalty = 0,
-        AnchoredShare = double.NaN,
-        Duration = Elapsed,
-        Tokens = Tokens,
-        History = History,
-    };
 
     /// <summary>λ of the last step; NaN without a penalty.</summary>
     public double PenaltyWeight()

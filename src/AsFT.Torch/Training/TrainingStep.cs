@@ -7,17 +7,20 @@ using static TorchSharp.torch;
 
 namespace AsFT.Torch.Training;
 
-/// <summary>One optimizer step: cross-entropy and its gradient over all micro-batches, then the penalty's, then the update.</summary>
-internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapter, AlignmentPenalty? penalty, FlatParameters parameters, AdamW optimizer, TrainingOptions options, PenaltyController? controller = null)
+/// <summary>One optimizer step: the loss and its gradient over all micro-batches, then the penalty's, then the update.</summary>
+internal sealed class TrainingStep(CausalDecoder decoder, HeadPass head, LoraAdapter? adapter, AlignmentPenalty? penalty, FlatParameters parameters, AdamW optimizer, TrainingOptions options)
 {
     // Asked once: walking the modules costs more than the rest of a small step.
-    private readonly int _firstTrained = options.ActivationCheckpointing ? RecomputedPass.FirstTrained(model.Decoder) : 0;
+    private readonly int _firstTrained = options.ActivationCheckpointing ? RecomputedPass.FirstTrained(decoder) : 0;
 
     /// <summary>Numbers of a step, still on the device; reading them makes the host wait.</summary>
-    /// <param name="CrossEntropy">Mean over the step's supervised tokens, scalar.</param>
+    /// <param name="CrossEntropy">Mean over the step's labels, supervised tokens for a language model; scalar.</param>
     /// <param name="Penalty">Not multiplied by λ, scalar; null when it was not measured.</param>
     /// <param name="GradientNorm">Before clipping, scalar; null when it was not measured.</param>
     public readonly record struct Measures(Tensor CrossEntropy, Tensor? Penalty, Tensor? GradientNorm);
+
+    /// <summary>Finds the penalty's weight; null: it is the option's.</summary>
+    public PenaltyController? Controller { get; init; }
 
     /// <summary>Weights w′ (n) and ρ of a term ρ/2·‖w − w′‖²; null: none.</summary>
     public (Tensor Anchor, double Weight)? Proximal { get; init; }
@@ -31,7 +34,7 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         using var scope = NewDisposeScope();
         parameters.Gradients.zero_();
 
-        // One mean over the tokens of the whole step, taken after the sums: in float16 a gradient per token can be too
+        // One mean over the labels of the whole step, taken after the sums: in float16 a gradient per label can be too
         // small to be represented.
         var supervised = microBatches.Sum(batch => batch.Labels.Length);
         var crossEntropy = zeros(1, parameters.Values.dtype, parameters.Values.device);
@@ -46,7 +49,7 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
         crossEntropy.div_(count);
 
         var penaltyValue = penalty is null ? null
-            : controller is not null ? penalty.AccumulateGradients(controller.Weight(), parameters.SideBySide)
+            : Controller is not null ? penalty.AccumulateGradients(Controller.Weight(), parameters.SideBySide)
             : options.PenaltyWeight > 0 ? penalty.AccumulateGradients(options.PenaltyWeight, parameters.SideBySide)
             : measureAll ? penalty.Evaluate() : null;
 
@@ -72,28 +75,24 @@ internal sealed class TrainingStep(CausalLanguageModel model, LoraAdapter? adapt
     /// <summary>Cross-entropy summed over a batch's supervised tokens, scalar, without a gradient; logits are computed for those alone.</summary>
     public static Tensor CrossEntropy(CausalLanguageModel model, TrainingBatch batch)
     {
-        var (ids, predictors, labels) = Upload(model, batch);
+        var (ids, predictors, labels) = Upload(batch, model.Placement.Device);
         return HeadLoss.Value(model, model.Hidden(ids, SequenceLayout.RightPadded), predictors, labels);
     }
 
-    /// <summary>The same, its gradient added to the trained tensors'.</summary>
+    // The loss summed over the labels, its gradient added to the trained tensors'.
     private Tensor Backward(TrainingBatch batch)
     {
-        var (ids, predictors, labels) = Upload(model, batch);
-        if (!options.ActivationCheckpointing)
-            return HeadLoss.Backward(model, model.Hidden(ids, SequenceLayout.RightPadded), predictors, labels);
-        var pass = new RecomputedPass(model.Decoder, _firstTrained, ids, SequenceLayout.RightPadded);
-        var loss = HeadLoss.Backward(model, pass.Hidden, predictors, labels);
+        var (ids, predictors, labels) = Upload(batch, decoder.Placement.Device);
+        if (!options.ActivationCheckpointing) return head(decoder.Forward(ids, SequenceLayout.RightPadded), predictors, labels);
+        var pass = new RecomputedPass(decoder, _firstTrained, ids, SequenceLayout.RightPadded);
+        var loss = head(pass.Hidden, predictors, labels);
         pass.Backward();
         return loss;
     }
 
     // All uploads before the first kernel, so that none of them waits for one.
-    private static (Tensor Ids, Tensor Predictors, Tensor Labels) Upload(CausalLanguageModel model, TrainingBatch batch)
-    {
-        var device = model.Placement.Device;
-        return (Upload(batch.Ids, device).view(batch.Rows.Length, batch.Width), Upload(batch.Predictors, device), Upload(batch.Labels, device));
-    }
+    private static (Tensor Ids, Tensor Predictors, Tensor Labels) Upload(TrainingBatch batch, Device device) =>
+        (Upload(batch.Ids, device).view(batch.Rows.Length, batch.Width), Upload(batch.Predictors, device), Upload(batch.Labels, device));
 
     private static Tensor Upload(long[] values, Device device) => device.type == TorchSharp.DeviceType.CUDA
         ? tensor(values).pin_memory().to(device, non_blocking: true)

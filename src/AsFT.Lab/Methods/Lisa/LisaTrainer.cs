@@ -40,8 +40,7 @@ public sealed class LisaTrainer
         options.Validate();
         lisa.Validate();
         model.Placement.RequireTrainable();
-        if (adapter.Layers.Any(layer => !ReferenceEquals(layer.Target.Adapter, layer)))
-            throw new InvalidOperationException("The adapter is merged or disposed; only an attached adapter can be trained.");
+        adapter.RequireAttached();
         (_model, _adapter, _options, _lisa) = (model, adapter, options, lisa);
     }
 
@@ -57,80 +56,38 @@ public sealed class LisaTrainer
     public TrainingResult Train(IReadOnlyList<TokenizedExample> task, IReadOnlyList<TokenizedExample> alignment,
         IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        Check(task, nameof(task));
-        Check(alignment, nameof(alignment));
-        _adapter.Train(true);
-        try
+        TrainableExamples.Require(_model.Config, task, nameof(task));
+        TrainableExamples.Require(_model.Config, alignment, nameof(alignment));
+        using var others = Batches(alignment).GetEnumerator();
+        using var loop = new TrainingLoop(_options, _model.Decoder, HeadLoss.Of(_model), _adapter.Parameters, [.. task.Select(example => example.Ids.Length)], rows => TrainingBatch.Create(task, rows))
         {
-            using var parameters = new FlatParameters(_adapter.Parameters);
-            using var optimizer = new AdamW(parameters, _options);
-            var plan = new BatchPlan([.. task.Select(example => example.Ids.Length)], _options);
-            using var meter = new TrainingMeter(_options, penalty: null, plan, progress);
-            return Alternate(task, alignment, parameters, optimizer, plan, meter, cancellationToken);
-        }
-        finally
-        {
-            _adapter.Train(false);
-        }
-    }
-
-    private TrainingResult Alternate(IReadOnlyList<TokenizedExample> task, IReadOnlyList<TokenizedExample> alignment, FlatParameters parameters,
-        AdamW optimizer, BatchPlan plan, TrainingMeter meter, CancellationToken cancellationToken)
-    {
-        using var alignmentBatches = Batches(alignment, new BatchPlan([.. alignment.Select(example => example.Ids.Length)], _options)).GetEnumerator();
-        using var taskBatches = Batches(task, plan).GetEnumerator();
-        // The weights at which the last turn ended.
-        using var anchor = parameters.Values.clone().DetachFromDisposeScope();
-        var step = new TrainingStep(_model, _adapter, penalty: null, parameters, optimizer, _options)
-        {
-            Proximal = _lisa.ProximalWeight > 0 ? (anchor, _lisa.ProximalWeight) : null,
+            Adapter = _adapter,
+            Progress = progress,
         };
-        var done = 0;
-        while (done < plan.TotalSteps)
+        // The weights at which the last turn ended.
+        using var anchor = loop.Parameters.Values.clone().DetachFromDisposeScope();
+        loop.BeforeStep = AlignmentTurn;
+        loop.Proximal = _lisa.ProximalWeight > 0 ? (anchor, _lisa.ProximalWeight) : null;
+        return loop.Run(cancellationToken) with { Rows = RowCounts.Of(task) };
+
+        void AlignmentTurn(int done, Action<TrainingBatch[]> step)
         {
+            if (done % _lisa.TaskSteps != 0) return;
+            anchor.copy_(loop.Parameters.Values);
             for (var i = 0; i < _lisa.AlignmentSteps; i++)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                alignmentBatches.MoveNext();
-                step.Run(alignmentBatches.Current, Rate(done), measureAll: false);
-                meter.AddTokens(alignmentBatches.Current);
+                others.MoveNext();
+                step(others.Current);
             }
-            anchor.copy_(parameters.Values);
-            for (var i = 0; i < _lisa.TaskSteps && done < plan.TotalSteps; i++)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                if (done % plan.StepsPerEpoch == 0) meter.StartEpoch();
-                taskBatches.MoveNext();
-                var rate = Rate(done++);
-                var isReport = meter.IsReportDue(done);
-                var measures = step.Run(taskBatches.Current, rate, measureAll: isReport);
-                meter.Add(done, measures, taskBatches.Current);
-                if (!isReport) continue;
-                meter.Settle();
-                meter.Report(done, (double)done / plan.StepsPerEpoch, rate, measures, validationLoss: null);
-            }
-            anchor.copy_(parameters.Values);
+            anchor.copy_(loop.Parameters.Values);
         }
-        meter.RequireFinite(parameters, done);
-        return meter.Result(done, task);
-
-        double Rate(int taskSteps) => LearningRate.At(_options, taskSteps, plan.TotalSteps, plan.StepsPerEpoch);
     }
 
-    private static IEnumerable<TrainingBatch[]> Batches(IReadOnlyList<TokenizedExample> examples, BatchPlan plan)
+    private IEnumerable<TrainingBatch[]> Batches(IReadOnlyList<TokenizedExample> examples)
     {
+        var plan = new BatchPlan([.. examples.Select(example => example.Ids.Length)], _options);
         for (var epoch = 0; ; epoch++)
             foreach (var rows in plan.Epoch(epoch))
                 yield return [.. plan.MicroBatches(rows).Select(micro => TrainingBatch.Create(examples, micro))];
-    }
-
-    private static void Check(IReadOnlyList<TokenizedExample> examples, string name)
-    {
-        ArgumentNullException.ThrowIfNull(examples, name);
-        if (examples.Count == 0) throw new ArgumentException("There are no examples.", name);
-        for (var i = 0; i < examples.Count; i++)
-            if (TrainingBatch.SupervisedCount(examples[i]) == 0) throw new ArgumentException($"Example {i} has no supervised token.", name);
     }
 }
