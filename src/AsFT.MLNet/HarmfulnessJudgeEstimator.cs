@@ -1,6 +1,7 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Interop;
 using AsFT.MLNet.Scoring;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Judges;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -60,7 +61,7 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
             entry.SetProgress(0, last.Step, last.TotalSteps);
             entry.SetMetric(0, last.Loss);
         });
-        var reports = new Reports(report =>
+        var reports = new DirectProgress<JudgeTrainingProgress>(report =>
         {
             last = report;
             log.Info(MessageSensitivity.None, $"Step {report.Step}/{report.TotalSteps}, epoch {report.Epoch:0.00}: loss {report.Loss:0.0000}, learning rate {report.LearningRate:0.00e+0}, gradient norm {report.GradientNorm:0.000}");
@@ -96,11 +97,5 @@ public sealed class HarmfulnessJudgeEstimator : IEstimator<HarmfulnessScoringTra
         var isBool = column.ItemType is BooleanDataViewType;
         var fits = column.Kind == SchemaShape.Column.VectorKind.Scalar ? isBool : allowsVector && column.Kind == SchemaShape.Column.VectorKind.Vector && (isBool || column.ItemType.RawType == typeof(float));
         if (!fits) throw new ArgumentOutOfRangeException(nameof(schema), $"Schema mismatch for {role} column '{name}': expected Boolean{(allowsVector ? ", or a vector of Boolean or Single" : "")}, got {MlNetInternals.TypeName(column)}");
-    }
-
-    // Progress<T> would post to another thread; reports come in order, on the thread that trains.
-    private sealed class Reports(Action<JudgeTrainingProgress> action) : IProgress<JudgeTrainingProgress>
-    {
-        public void Report(JudgeTrainingProgress value) => action(value);
     }
 }

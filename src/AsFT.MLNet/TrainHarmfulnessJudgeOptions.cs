@@ -74,7 +74,7 @@ public sealed partial class TrainHarmfulnessJudgeOptions
     internal LoraOptions Adapter { get; set; } = new JudgeTrainingOptions().Lora!;
 
     /// <summary>The run; what only fine-tuning has is not part of it.</summary>
-    [Flat(nameof(TrainingOptions.Seed), nameof(TrainingOptions.ActivationCheckpointing),
+    [Flat(nameof(TrainingOptions.Seed),
         nameof(TrainingOptions.PenaltyWeight), nameof(TrainingOptions.RefusalTolerance), nameof(TrainingOptions.RefusalCheckEvery), nameof(TrainingOptions.MeasureAnchoredShare),
         nameof(TrainingOptions.EarlyStoppingPatience), nameof(TrainingOptions.CheckpointFolder), nameof(TrainingOptions.CheckpointEvery), nameof(TrainingOptions.Resume))]
     internal TrainingOptions Training { get; set; } = new JudgeTrainingOptions().Training;

@@ -204,7 +204,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             entry.SetMetric(0, last.CrossEntropy);
             entry.SetMetric(1, last.Penalty);
         });
-        var reports = new Reports(report =>
+        var reports = new DirectProgress<TrainingProgress>(report =>
         {
             last = report;
             Info($"Step {report.Step}/{report.TotalSteps}, epoch {report.Epoch:0.00}: cross-entropy {report.CrossEntropy:0.0000}, penalty {report.Penalty:0.000000}, anchored share {report.AnchoredShare:0.000}, "
@@ -229,10 +229,4 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
     }
 
     private void Info(string message) => log.Info(MessageSensitivity.None, message);
-
-    // Progress<T> would post to another thread; reports come in order, on the thread that trains.
-    private sealed class Reports(Action<TrainingProgress> action) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value) => action(value);
-    }
 }

@@ -47,7 +47,7 @@ public static class JudgeTrainer
     /// <exception cref="ArgumentException">An option is out of its range, there is no example that can be trained on, or an example has a category that is not listed.</exception>
     /// <exception cref="IOException">The output folder holds a model that is no judge.</exception>
     /// <exception cref="InvalidDataException">The decoder's files are damaged or of another architecture.</exception>
-    /// <exception cref="InvalidOperationException">The loss is not finite.</exception>
+    /// <exception cref="TrainingDivergedException">The loss, or what is trained, is not finite.</exception>
     public static JudgeTrainingResult Train(string decoderFolder, IReadOnlyList<JudgeExample> examples, string outputFolder, JudgeTrainingOptions? options = null,
         IReadOnlyList<JudgeExample>? validation = null, ComputePlacement? placement = null, IProgress<JudgeTrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -73,8 +73,8 @@ public static class JudgeTrainer
         var (held, heldCounts) = JudgeTrainingRow.Create(validation ?? [], categories, tokenizer, maxLength, options, "the judge's validation data");
 
         using var adapter = options.Lora is null ? null : LoraAdapter.Attach(model.LinearLayers().Where(l => l != model.Score), options.Lora, seed);
-        using var run = new JudgeTrainingRun(model, adapter, rows, options.Training);
-        run.Train(progress, cancellationToken);
+        using var run = new JudgeTrainingRun(model, adapter, rows, options.Training, progress);
+        var result = run.Train(cancellationToken);
         var measured = held.Count == 0 ? default((double Loss, Metrics.BinomialRate Accuracy)?) : run.Evaluate(held, cancellationToken);
         cancellationToken.ThrowIfCancellationRequested();
 
@@ -88,8 +88,8 @@ public static class JudgeTrainer
         });
         return new JudgeTrainingResult
         {
-            Steps = run.Steps,
-            Loss = run.Loss,
+            Steps = result.Steps,
+            Loss = result.History[^1].CrossEntropy,
             Categories = categories,
             Skipped = counts.Skipped,
             Rows = counts,
@@ -104,7 +104,7 @@ public static class JudgeTrainer
 /// <summary>A tokenised example.</summary>
 /// <param name="Ids">Token ids.</param>
 /// <param name="Labels">1 for each category that applies, else 0.</param>
-internal sealed record JudgeTrainingRow(int[] Ids, float[] Labels)
+internal sealed record JudgeTrainingRow(int[] Ids, long[] Labels)
 {
     public static (List<JudgeTrainingRow> Rows, RowCounts Counts) Create(IReadOnlyList<JudgeExample> examples, IReadOnlyList<string> categories, LanguageTokenizer tokenizer, int maxLength, JudgeTrainingOptions options, string source)
     {
@@ -116,7 +116,7 @@ internal sealed record JudgeTrainingRow(int[] Ids, float[] Labels)
                 throw new ArgumentException($"Example {i} has the category '{unknown}', which is not listed ({string.Join(", ", categories)}).", nameof(examples));
             if (sieve.IsEmpty(example.Response)) continue;
             var (ids, hasAnswer, isCut) = ModerationInput.Encode(tokenizer, new(example.Prompt, example.Response), maxLength, ModerationTruncation.KeepStart);
-            if (sieve.IsTaken(isCut, hasAnswer, ids.Length)) rows.Add(new(ids, [.. categories.Select(c => example.Categories.GetValueOrDefault(c) ? 1f : 0f)]));
+            if (sieve.IsTaken(isCut, hasAnswer, ids.Length)) rows.Add(new(ids, [.. categories.Select(c => example.Categories.GetValueOrDefault(c) ? 1L : 0L)]));
         }
         return (rows, sieve.Counts);
     }

@@ -3,63 +3,34 @@ using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Training;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
-using AdamW = AsFT.Torch.Training.AdamW;
 
 namespace AsFT.Torch.Safety.Judges;
 
-/// <summary>The steps of one judge's training.</summary>
+/// <summary>A judge's training: the loop of all trainings, on binary cross-entropy behind a head that learns.</summary>
 internal sealed class JudgeTrainingRun : IDisposable
 {
     private readonly SequenceClassifier _model;
-    private readonly LoraAdapter? _adapter;
     private readonly IReadOnlyList<JudgeTrainingRow> _rows;
     private readonly TrainingOptions _options;
     private readonly Parameter _head;
-    private readonly FlatParameters _parameters;
-    private readonly AdamW _optimizer;
+    private readonly TrainingLoop _loop;
 
-    public JudgeTrainingRun(SequenceClassifier model, LoraAdapter? adapter, IReadOnlyList<JudgeTrainingRow> rows, TrainingOptions options)
+    public JudgeTrainingRun(SequenceClassifier model, LoraAdapter? adapter, IReadOnlyList<JudgeTrainingRow> rows, TrainingOptions options, IProgress<JudgeTrainingProgress>? progress)
     {
-        (_model, _adapter, _rows, _options) = (model, adapter, rows, options);
+        (_model, _rows, _options) = (model, rows, options);
         // A copy in float32: small updates would be lost in a half-precision head.
         _head = new Parameter(model.Score.Weight.detach().to(LoraAdapter.AdapterDType(model.Score), copy: true).DetachFromDisposeScope());
-        _parameters = new FlatParameters([_head, .. adapter?.Parameters ?? []]);
-        _optimizer = new AdamW(_parameters, options);
+        _loop = new TrainingLoop(options, model.Decoder, Backward, [_head, .. adapter?.Parameters ?? []], [.. rows.Select(row => row.Ids.Length)], step => Batch(rows, step))
+        {
+            Adapter = adapter,
+            Progress = progress is null ? null : new DirectProgress<TrainingProgress>(report =>
+                progress.Report(new(report.Step, report.TotalSteps, report.Epoch, report.CrossEntropy, report.LearningRate, report.GradientNorm))),
+        };
     }
 
-    /// <summary>Optimizer steps done.</summary>
-    public int Steps { get; private set; }
-
-    /// <summary>Mean loss over the steps of the last report.</summary>
-    public double Loss { get; private set; }
-
-    public void Train(IProgress<JudgeTrainingProgress>? progress, CancellationToken cancellationToken)
-    {
-        var plan = new BatchPlan([.. _rows.Select(r => r.Ids.Length)], _options);
-        _adapter?.Train(true);
-        using var sum = zeros(1, _head.dtype, _head.device).DetachFromDisposeScope();
-        var since = 0;
-        for (var epoch = 0; Steps < plan.TotalSteps; epoch++)
-            foreach (var step in plan.Epoch(epoch).Take(plan.TotalSteps - Steps))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                using var scope = NewDisposeScope();
-                var rate = LearningRate.At(_options, Steps, plan.TotalSteps, plan.StepsPerEpoch);
-                var norm = Step(plan.MicroBatches(step), step.Length, rate, sum);
-                Steps++;
-                since++;
-                if (Steps != 1 && Steps % _options.ReportEvery != 0 && Steps != plan.TotalSteps) continue;
-                Loss = sum.cpu().to(ScalarType.Float64).item<double>() / since;
-                if (!double.IsFinite(Loss)) throw new InvalidOperationException($"The judge's loss is {Loss} at step {Steps}; a smaller learning rate or gradient clipping may help.");
-                progress?.Report(new(Steps, plan.TotalSteps, (double)Steps / plan.StepsPerEpoch, Loss, rate, norm.cpu().to(ScalarType.Float64).item<double>()));
-                sum.zero_();
-                since = 0;
-            }
-        _adapter?.Train(false);
-    }
+    public TrainingResult Train(CancellationToken cancellationToken) => _loop.Run(cancellationToken);
 
     /// <summary>Loss and share of right flags on other examples.</summary>
     public (double Loss, BinomialRate Accuracy) Evaluate(IReadOnlyList<JudgeTrainingRow> rows, CancellationToken cancellationToken)
@@ -67,13 +38,16 @@ internal sealed class JudgeTrainingRun : IDisposable
         using var _ = no_grad();
         double loss = 0;
         var right = 0;
-        foreach (var batch in rows.OrderBy(r => r.Ids.Length).Chunk(_options.MicroBatchSize ?? _options.BatchSize))
+        foreach (var part in Enumerable.Range(0, rows.Count).OrderBy(i => rows[i].Ids.Length).Chunk(_options.MicroBatchSize ?? _options.BatchSize))
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var labels = Labels(batch);
-            var logits = Logits(batch);
-            loss += SummedLoss(logits, labels).cpu().to(ScalarType.Float64).item<double>() / labels.shape[1];
+            var batch = Batch(rows, part);
+            var device = _head.device;
+            var hidden = _model.Decoder.Forward(tensor(batch.Ids, [part.Length, batch.Width], device: device), SequenceLayout.RightPadded);
+            var logits = Logits(hidden, tensor(batch.Predictors, device: device));
+            var labels = tensor(batch.Labels, device: device).view_as(logits);
+            loss += TrainingMeter.Read(Loss(logits, labels)) / labels.shape[1];
             right += (int)logits.gt(Scalars.Zero).any(1).eq(labels.gt(Scalars.Zero).any(1)).sum().item<long>();
         }
         if (!double.IsFinite(loss)) throw new NonFiniteScoresException($"The trained judge's loss on {rows.Count} validation rows is {loss}; a smaller learning rate, gradient clipping or a wider number format may help.");
@@ -89,48 +63,28 @@ internal sealed class JudgeTrainingRun : IDisposable
 
     public void Dispose()
     {
-        _optimizer.Dispose();
-        _parameters.Dispose();
+        _loop.Dispose();
         _head.Dispose();
     }
 
-    // Adds the step's loss to sum and returns the gradient's norm before clipping.
-    private Tensor Step(int[][] microBatches, int examples, double learningRate, Tensor sum)
+    // A conversation is judged at its last token, on every category.
+    private static TrainingBatch Batch(IReadOnlyList<JudgeTrainingRow> rows, int[] part)
+    {
+        var (ids, lengths, width) = ModerationInput.Pad([.. part.Select(i => rows[i].Ids)]);
+        return new(part, width, ids, [.. lengths.Select((length, n) => (long)n * width + length - 1)], [.. part.SelectMany(i => rows[i].Labels)], (int)lengths.Sum());
+    }
+
+    private Tensor Backward(Tensor hidden, Tensor predictors, Tensor labels)
     {
         using var scope = NewDisposeScope();
-        _parameters.Gradients.zero_();
-        using Scalar count = examples * _rows[0].Labels.Length;
-        for (var m = 0; m < microBatches.Length; m++)
-        {
-            using var activations = NewDisposeScope();
-            _adapter?.SeedDropout(_optimizer.Steps, m);
-            JudgeTrainingRow[] batch = [.. microBatches[m].Select(i => _rows[i])];
-            var labels = Labels(batch);
-            var loss = SummedLoss(Logits(batch), labels) / count;
-            loss.backward();
-            sum.add_(loss.detach(), Scalars.One);
-        }
-        var norm = _parameters.Gradients.norm();
-        if (_options.MaxGradientNorm is { } limit)
-        {
-            using Scalar most = limit, margin = 1e-6;
-            _parameters.Gradients.mul_(norm.add(margin, Scalars.One).reciprocal_().mul_(most).clamp_(max: Scalars.One));
-        }
-        _optimizer.Step(learningRate);
-        return norm.MoveToOuterDisposeScope();
+        var logits = Logits(hidden, predictors);
+        var loss = Loss(logits, labels.view_as(logits));
+        loss.backward();
+        return loss.detach().MoveToOuterDisposeScope();
     }
+
+    private Tensor Logits(Tensor hidden, Tensor predictors) => nn.functional.linear(HeadLoss.Select(hidden, predictors).to(_head.dtype), _head);
 
     // Summed over examples and categories.
-    private static Tensor SummedLoss(Tensor logits, Tensor labels) => nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction: nn.Reduction.Sum);
-
-    private Tensor Labels(JudgeTrainingRow[] batch) =>
-        tensor(batch.SelectMany(r => r.Labels).ToArray(), [batch.Length, batch[0].Labels.Length], _head.dtype, _head.device);
-
-    private Tensor Logits(JudgeTrainingRow[] batch)
-    {
-        var (ids, lengths, width) = ModerationInput.Pad([.. batch.Select(r => r.Ids)]);
-        var hidden = _model.Decoder.Forward(tensor(ids, [batch.Length, width], device: _head.device), SequenceLayout.RightPadded);
-        var last = (tensor(lengths, device: _head.device) - Scalars.One).view(-1, 1, 1).expand(-1, 1, hidden.shape[2]);
-        return nn.functional.linear(hidden.gather(1, last).squeeze(1).to(_head.dtype), _head);
-    }
+    private static Tensor Loss(Tensor logits, Tensor labels) => nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction: nn.Reduction.Sum);
 }
