@@ -18,11 +18,11 @@ internal static class RandomCheckpoint
         // On the meta device a model has names and shapes and no memory.
         var meta = new ComputePlacement(new Device(TorchSharp.DeviceType.META), ScalarType.Float32);
         using (NewDisposeScope())
-            new CausalLanguageModel(config, meta, (name, shape) =>
+            new CausalLanguageModel(config, meta, new WeightSource((name, shape) =>
             {
                 tensors.Add((name, shape));
                 return empty(shape, meta.DType, meta.Device);
-            }).Dispose();
+            })).Dispose();
         Directory.CreateDirectory(folder);
         config.Save(folder);
         Write(folder, tensors, seed: 1);

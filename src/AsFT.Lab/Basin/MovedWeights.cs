@@ -48,6 +48,7 @@ internal sealed class MovedWeights : IDisposable
     /// <summary>Finds what differs and takes the copies.</summary>
     public static MovedWeights Open(CausalLanguageModel model, ModelCheckpoint baseline, BasinOptions options, CancellationToken cancellationToken)
     {
+        model.RequireDense("Moving weights");
         RequireSameShape(model.Config, ModelConfig.Load(baseline.Folder), baseline.Folder);
         var selected = Select(model, options);
         foreach (var (name, weight) in selected) RequireMatching(baseline, name, weight);

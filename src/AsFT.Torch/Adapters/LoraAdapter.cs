@@ -60,7 +60,7 @@ public sealed class LoraAdapter : IDisposable
             RequireFree(target);
             if (options.Rank > Math.Min(target.InFeatures, target.OutFeatures))
                 throw new ArgumentOutOfRangeException(nameof(options), $"Rank is {options.Rank}; layer '{target.Name}' is {target.OutFeatures} × {target.InFeatures} and allows at most {Math.Min(target.InFeatures, target.OutFeatures)}.");
-            var (dtype, device) = (AdapterDType(target), target.Weight.device);
+            var (dtype, device) = (AdapterDType(target), target.Weight.Device);
             var bound = 1 / Math.Sqrt(target.InFeatures);
             using var draw = empty(options.Rank, target.InFeatures, ScalarType.Float32).uniform_(-bound, bound, initial);
             var a = new Parameter(draw.to(dtype, device, copy: true).DetachFromDisposeScope());
@@ -122,7 +122,7 @@ public sealed class LoraAdapter : IDisposable
     /// Adds scale · B·A to the frozen weights and takes the layers off the forward path. The sum is taken in float32
     /// and rounded to the weights' format.
     /// </summary>
-    /// <exception cref="InvalidOperationException">The adapter is merged already.</exception>
+    /// <exception cref="InvalidOperationException">The adapter is merged already, or a layer holds its weights quantised.</exception>
     public void Merge()
     {
         if (_isMerged) throw new InvalidOperationException("The adapter is merged already.");
@@ -161,13 +161,15 @@ public sealed class LoraAdapter : IDisposable
 
     /// <summary>Adapter weights never fall below float32, so that small updates are not lost.</summary>
     internal static ScalarType AdapterDType(LinearLayer target) =>
-        target.Weight.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+        target.Weight.DType == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
 
     private void AddToWeights(double sign)
     {
-        foreach (var layer in Layers)
+        // All of them before any is changed.
+        Parameter[] weights = [.. Layers.Select(layer => layer.Target.Weight.Parameter)];
+        foreach (var (layer, weight) in Layers.Zip(weights))
         {
-            layer.AddTo(layer.Target.Weight, sign);
+            layer.AddTo(weight, sign);
             layer.Target.StoredSample = null;
         }
     }

@@ -108,7 +108,7 @@ internal static class PeftFolder
         var entry = Entry(file, target, factor, path);
         if (!entry.Shape.SequenceEqual(shape))
             throw new InvalidDataException($"Tensor '{entry.Name}' in '{path}' has shape ({string.Join(", ", entry.Shape)}); layer '{target.Name}' calls for ({string.Join(", ", shape)}).");
-        return new Parameter(file.Read(entry.Name, LoraAdapter.AdapterDType(target), target.Weight.device).DetachFromDisposeScope());
+        return new Parameter(file.Read(entry.Name, LoraAdapter.AdapterDType(target), target.Weight.Device).DetachFromDisposeScope());
     }
 
     private static JsonObject Config(LoraAdapter adapter, string? baseModel)

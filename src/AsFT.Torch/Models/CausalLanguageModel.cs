@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models.Weights;
 using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -18,6 +19,7 @@ public sealed class CausalLanguageModel : nn.Module
         var spec = config.Spec;
         Decoder = new CausalDecoder(config, placement, weights);
         if (!config.TieWordEmbeddings) _head = new LinearLayer(spec.HeadName, config.HiddenSize, config.VocabularySize, bias: false, weights);
+        Head = _head?.Weight ?? new DenseMatrix(Decoder.Embedding);
         _parts = _head is null ? [Decoder] : [Decoder, _head];
         foreach (var (name, weight) in _parts.SelectMany(part => part.Weights())) register_parameter(name, weight);
         if (spec.LogitDivisor != 1) _logitDivisor = spec.LogitDivisor;
@@ -28,24 +30,26 @@ public sealed class CausalLanguageModel : nn.Module
     /// <summary>Reads a model.</summary>
     /// <param name="folder">A Hugging Face folder: <c>config.json</c> and safetensors weights.</param>
     /// <param name="placement">Device and number format; null chooses.</param>
+    /// <param name="format">How the linear layers of the decoder are held; they are quantised while they are read, one by one.</param>
+    /// <exception cref="ArgumentException">The checkpoint is quantised in another format already.</exception>
     /// <exception cref="InvalidDataException">The files are damaged, do not fit each other, or describe another architecture.</exception>
-    public static CausalLanguageModel Load(string folder, ComputePlacement? placement = null)
+    public static CausalLanguageModel Load(string folder, ComputePlacement? placement = null, WeightFormat format = WeightFormat.Dense)
     {
         placement ??= ComputePlacement.Resolve();
-        return Load(folder, placement, WeightSources.FromCheckpoint);
+        return Load(folder, placement, (checkpoint, config) => new CheckpointWeights(checkpoint, config, placement, format));
     }
 
     /// <summary>A model's parts by name and shape without its weights, for what only goes by them; it computes nothing.</summary>
     /// <param name="folder">A Hugging Face folder.</param>
-    /// <exception cref="InvalidDataException">As <see cref="Load(string, ComputePlacement?)"/>, but for what stands in the weights.</exception>
-    internal static CausalLanguageModel Outline(string folder) => Load(folder, new ComputePlacement(CPU, ScalarType.Float32), WeightSources.Outline);
+    /// <exception cref="InvalidDataException">As <see cref="Load(string, ComputePlacement?, WeightFormat)"/>, but for what stands in the weights.</exception>
+    internal static CausalLanguageModel Outline(string folder) => Load(folder, new ComputePlacement(CPU, ScalarType.Float32), (checkpoint, _) => WeightSource.Outline(checkpoint, new ComputePlacement(CPU, ScalarType.Float32)));
 
-    private static CausalLanguageModel Load(string folder, ComputePlacement placement, Func<ModelCheckpoint, ComputePlacement, WeightSource> weights)
+    private static CausalLanguageModel Load(string folder, ComputePlacement placement, Func<ModelCheckpoint, ModelConfig, WeightSource> weights)
     {
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireAllUsed(config, checkpoint);
-        var model = new CausalLanguageModel(config, placement, weights(checkpoint, placement));
+        var model = new CausalLanguageModel(config, placement, weights(checkpoint, config));
         foreach (var layer in model.LinearLayers()) layer.StoredSample = WeightSample.Of(checkpoint, $"{layer.Name}.weight");
         return model;
     }
@@ -58,7 +62,7 @@ public sealed class CausalLanguageModel : nn.Module
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(placement);
-        return new CausalLanguageModel(config, placement, WeightSources.Random(placement, seed, config.Spec.Norm));
+        return new CausalLanguageModel(config, placement, WeightSource.Random(placement, seed, config.Spec.Norm));
     }
 
     /// <summary>The decoder below the head.</summary>
@@ -81,7 +85,7 @@ public sealed class CausalLanguageModel : nn.Module
     /// <returns>(…, vocabulary).</returns>
     public Tensor Logits(Tensor hidden)
     {
-        var logits = _head?.forward(hidden) ?? nn.functional.linear(hidden, Decoder.Embedding);
+        var logits = _head?.forward(hidden) ?? Head.Multiply(hidden);
         if (_logitDivisor is not null) logits = logits.div(_logitDivisor);
         return _logitCap is null ? logits : logits.div(_logitCap).tanh().mul(_logitCap);
     }
@@ -100,10 +104,10 @@ public sealed class CausalLanguageModel : nn.Module
     internal bool HasLogitCap => _logitCap is not null;
 
     /// <summary>The head's weights, (vocabulary × hidden): its own, or the embeddings it shares.</summary>
-    internal Tensor HeadWeight => _head is null ? Decoder.Embedding : _head.Weight;
+    internal WeightMatrix Head { get; }
 
     /// <summary>Whether the head has an adapter or trained weights.</summary>
-    internal bool HeadLearns => _head?.Adapter is not null || HeadWeight.requires_grad;
+    internal bool HeadLearns => _head?.Adapter is not null || (Head.Format == WeightFormat.Dense && Head.Parameter.requires_grad);
 
     /// <summary>Nothing: the weights are registered under the checkpoint's names; TorchSharp would add each field once more.</summary>
     protected override void RegisterComponents()
@@ -122,12 +126,32 @@ public sealed class CausalLanguageModel : nn.Module
         base.Dispose(disposing);
     }
 
-    /// <summary>Weights by checkpoint name, as <see cref="ModelCheckpoint.Save"/> takes them; the tensors stay the model's.</summary>
+    /// <summary>How the linear layers hold their weights: dense, or what is not so among them.</summary>
+    public WeightFormat Format => LinearLayers().Select(layer => layer.Weight.Format).FirstOrDefault(format => format != WeightFormat.Dense);
+
+    /// <summary>Bytes of all numbers in the format that is computed in, however they are held.</summary>
+    internal long ComputedBytes => named_parameters().Sum(p => p.parameter.numel() * p.parameter.element_size())
+        + LinearLayers().Where(layer => layer.Weight.Format != WeightFormat.Dense).Sum(layer => layer.InFeatures * layer.OutFeatures * Decoder.Embedding.element_size());
+
+    /// <summary>Makes sure that all weights can be written to and saved.</summary>
+    /// <exception cref="InvalidOperationException">Some are quantised.</exception>
+    internal void RequireDense(string purpose)
+    {
+        if (LinearLayers().FirstOrDefault(layer => layer.Weight.Format != WeightFormat.Dense) is { } layer)
+            throw new InvalidOperationException($"{purpose} needs a model whose weights are dense; '{layer.Name}' of this one is held as {layer.Weight.Format}. Load a checkpoint that is not quantised with {nameof(WeightFormat)}.{WeightFormat.Dense}.");
+    }
+
+    /// <summary>Weights by checkpoint name, as <see cref="ModelCheckpoint.Save"/> takes them; the tensors stay the model's. Quantised ones are not among them.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Weights() =>
         named_parameters().Select(p => KeyValuePair.Create(p.name, (Tensor)p.parameter));
 
     /// <summary>Writes the whole model: <c>config.json</c> and weights. Tokenizer files are the caller's to copy.</summary>
     /// <param name="folder">Created if missing.</param>
     /// <param name="maxShardBytes">Above this the weights are split.</param>
-    public void Save(string folder, long maxShardBytes = 5_000_000_000) => ModelOutput.Save(folder, Config, Weights(), maxShardBytes);
+    /// <exception cref="InvalidOperationException">Weights are quantised.</exception>
+    public void Save(string folder, long maxShardBytes = 5_000_000_000)
+    {
+        RequireDense("Saving");
+        ModelOutput.Save(folder, Config, Weights(), maxShardBytes);
+    }
 }

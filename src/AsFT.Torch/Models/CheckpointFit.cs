@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models.Weights;
 using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
@@ -38,11 +39,12 @@ public sealed class CheckpointFit
         var used = new HashSet<string>();
         using var scope = NewDisposeScope();
         // Names alone are wanted, and shapes have not been held against the file yet.
-        using var names = new CausalDecoder(config, new ComputePlacement(CPU, ScalarType.Float32), (name, _) =>
+        using var names = new CausalDecoder(config, new ComputePlacement(CPU, ScalarType.Float32), new WeightSource((name, shape) =>
         {
             used.Add(name);
-            return empty(0);
-        });
+            used.UnionWith(BitsAndBytes.Parts(name));
+            return empty(new long[shape.Length]);
+        }));
         var left = LeftOver(config, checkpoint, used);
         if (left.Count > 0)
             throw new InvalidDataException($"'{checkpoint.Folder}' holds {left.Count} tensors that its config.json has no place for, for instance '{left[0]}'; without them the model would be another one. num_hidden_layers is {config.LayerCount} there; it and the fields that switch biases and norms on must be those of the weights.");
@@ -65,16 +67,21 @@ public sealed class CheckpointFit
         var (problems, used, count) = (new List<string>(), new HashSet<string>(), 0L);
         var meta = new ComputePlacement(new Device(TorchSharp.DeviceType.META), ScalarType.Float32);
         using var scope = NewDisposeScope();
-        using var model = new CausalLanguageModel(config, meta, (name, shape) =>
+        using var model = new CausalLanguageModel(config, meta, new WeightSource((name, shape) =>
         {
             used.Add(name);
+            if (checkpoint.Entries.ContainsKey(name)) used.UnionWith(BitsAndBytes.Parts(name));
             count += shape.Aggregate(1L, (product, size) => product * size);
             if (!checkpoint.Entries.TryGetValue(name, out var entry))
                 problems.Add($"tensor '{name}' ({string.Join(" × ", shape)}) is missing");
+            else if (BitsAndBytes.StoredFormat(checkpoint, name) is not null)
+            {
+                if (BitsAndBytes.Problem(checkpoint, name, shape) is { } problem) problems.Add(problem);
+            }
             else if (!entry.Shape.SequenceEqual(shape))
                 problems.Add($"tensor '{name}' is {string.Join(" × ", entry.Shape)}; config.json calls for {string.Join(" × ", shape)}");
             return empty(shape, meta.DType, meta.Device);
-        });
+        }));
         problems.AddRange(LeftOver(config, checkpoint, used).Select(name => $"tensor '{name}' is left over: config.json has no place for it"));
         return new CheckpointFit(count, [.. model.LinearLayers().Select(layer => layer.Name)], problems, [.. checkpoint.Entries.Keys.Where(name => !used.Contains(name)).Order(StringComparer.Ordinal)]);
     }

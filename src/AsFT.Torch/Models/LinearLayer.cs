@@ -22,7 +22,7 @@ public sealed class LinearLayer : ModelPart
         Name = name;
         InFeatures = inFeatures;
         OutFeatures = outFeatures;
-        Weight = Own(weights, $"{name}.weight", outFeatures, inFeatures);
+        Weight = OwnMatrix(weights, $"{name}.weight", outFeatures, inFeatures);
         if (bias) Bias = Own(weights, $"{name}.bias", outFeatures);
     }
 
@@ -36,7 +36,7 @@ public sealed class LinearLayer : ModelPart
     public long OutFeatures { get; }
 
     /// <summary>W, (d_out × d_in).</summary>
-    public Parameter Weight { get; }
+    public WeightMatrix Weight { get; }
 
     /// <summary>b, (d_out), or null.</summary>
     public Parameter? Bias { get; }
@@ -48,14 +48,19 @@ public sealed class LinearLayer : ModelPart
     internal double[]? StoredSample { get; set; }
 
     /// <summary>A few numbers of the weight, which tell it from other models' weights.</summary>
-    internal double[] Sample() => StoredSample ?? WeightSample.Of(Weight);
+    internal double[] Sample()
+    {
+        if (StoredSample is not null) return StoredSample;
+        using var scope = NewDisposeScope();
+        return WeightSample.Of(Weight.Format == WeightFormat.Dense ? Weight.Parameter : Weight.Dense(ScalarType.Float32));
+    }
 
     /// <summary>The layer's output, with an adapter's update.</summary>
     /// <param name="input">(…, d_in).</param>
     /// <returns>(…, d_out).</returns>
     public Tensor forward(Tensor input)
     {
-        var output = nn.functional.linear(input, Weight, Bias);
+        var output = Weight.Multiply(input, Bias);
         return Adapter is null ? output : Adapter.Apply(input, output);
     }
 }

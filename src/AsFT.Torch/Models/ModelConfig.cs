@@ -59,6 +59,9 @@ public sealed record ModelConfig
     /// <summary>First entry of <c>architectures</c>, for instance <c>LlamaForCausalLM</c>.</summary>
     public string? Architecture { get; init; }
 
+    /// <summary>How the linear layers are stored (<c>quantization_config</c>): dense, or as bitsandbytes quantised them. It is not written: what is saved here is dense.</summary>
+    public WeightFormat StoredFormat { get; init; }
+
     /// <summary>Names of <c>model_type</c> that are computed.</summary>
     public static IReadOnlyList<string> ModelTypes { get; } = [.. ModelFamily.ModelTypes];
 

@@ -44,9 +44,6 @@ internal static class ModelConfigReader
         var family = ModelFamily.Find(modelType)
             ?? throw root.Wrong("model_type", $"'{SafetensorsHeader.Shown(modelType)}'", $"computed are {known}");
         var json = TextModel(root, family, path);
-        foreach (var place in new[] { root, json })
-            if (place.Field("quantization_config") is not null)
-                throw place.Wrong("quantization_config", "set", "quantized weights are not read; use the checkpoint in bfloat16, float16 or float32");
         var sizes = ReadSizes(json, family.Defaults) with
         {
             ModelType = modelType,
@@ -56,6 +53,7 @@ internal static class ModelConfigReader
                 : ProblemTypes.Contains(problem) ? problem
                 : throw root.Wrong("problem_type", $"'{SafetensorsHeader.Shown(problem)}'", $"{string.Join(", ", ProblemTypes)} or null is wanted"),
             Architecture = Architecture(root),
+            StoredFormat = StoredFormat(root) ?? StoredFormat(json) ?? WeightFormat.Dense,
         };
         var vocabulary = sizes.VocabularySize;
         int? Token(string field) => (json.Token(field) ?? root.Token(field)) is { } id && id < vocabulary ? id : null;
@@ -65,6 +63,23 @@ internal static class ModelConfigReader
         // A window as long as the longest sequence is none, unless its layers also have rotary positions of their own.
         if (spec.Window >= longest && spec.WindowRotary is null) spec = spec with { Window = null, LayersWithoutWindow = [] };
         return sizes with { Spec = spec, MaxPositions = longest };
+    }
+
+    // What bitsandbytes stored is read; what other methods did is refused by their name.
+    private static WeightFormat? StoredFormat(ConfigObject place)
+    {
+        const string Field = "quantization_config";
+        if (place.Field(Field) is null) return null;
+        var json = place.Object(Field)!.Value;
+        bool isFour = json.Flag("load_in_4bit", false), isEight = json.Flag("load_in_8bit", false);
+        var method = json.Text("quant_method") ?? (isFour || isEight ? "bitsandbytes" : "an unnamed method");
+        var cure = $"take the checkpoint that is not quantised; {nameof(WeightFormat)} {WeightFormat.Nf4} or {WeightFormat.Int8} quantises it while it is loaded";
+        if (method != "bitsandbytes") throw place.Wrong(Field, $"of '{SafetensorsHeader.Shown(method)}'", $"weights that it quantised are not read: {cure}");
+        if (isFour == isEight) throw place.Wrong(Field, isFour ? "of bitsandbytes in 4 and in 8 bits" : "of bitsandbytes without load_in_4bit or load_in_8bit", $"one of the two is wanted: {cure}");
+        // bitsandbytes' own default is FP4.
+        if (isFour && (json.Text("bnb_4bit_quant_type") ?? "fp4") is var type && type != "nf4")
+            throw place.Wrong(Field, $"of bitsandbytes with bnb_4bit_quant_type '{SafetensorsHeader.Shown(type)}'", $"nf4 alone is read of its 4-bit types: {cure}");
+        return isFour ? WeightFormat.Nf4 : WeightFormat.Int8;
     }
 
     private static ConfigObject TextModel(ConfigObject root, ModelFamily family, string path) => family.TextPart is not { } part ? root

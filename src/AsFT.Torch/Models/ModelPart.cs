@@ -10,13 +10,14 @@ namespace AsFT.Torch.Models;
 public abstract class ModelPart : IDisposable
 {
     private readonly List<(string Name, Parameter Weight)> _weights = [];
+    private readonly List<WeightMatrix> _matrices = [];
     private readonly List<ModelPart> _parts = [];
 
     private protected ModelPart()
     {
     }
 
-    /// <summary>Weights of the part and of those below it, by their full names, in the order in which they were made.</summary>
+    /// <summary>Weights of the part and of those below it, by their full names, in the order in which they were made; quantised ones are not among them.</summary>
     internal IEnumerable<(string Name, Parameter Weight)> Weights() => _weights.Concat(_parts.SelectMany(part => part.Weights()));
 
     /// <summary>Each linear layer once, in the model's order.</summary>
@@ -27,6 +28,7 @@ public abstract class ModelPart : IDisposable
     {
         Free();
         foreach (var part in _parts) part.Dispose();
+        foreach (var matrix in _matrices) matrix.Dispose();
         foreach (var (_, weight) in _weights) weight.Dispose();
         GC.SuppressFinalize(this);
     }
@@ -42,6 +44,15 @@ public abstract class ModelPart : IDisposable
         var weight = weights.Parameter(name, shape);
         _weights.Add((name, weight));
         return weight;
+    }
+
+    /// <summary>Makes a matrix one of the part's.</summary>
+    private protected WeightMatrix OwnMatrix(WeightSource weights, string name, long rows, long columns)
+    {
+        var matrix = weights.Matrix(name, rows, columns);
+        _matrices.Add(matrix);
+        if (matrix.Format == WeightFormat.Dense) _weights.Add((name, matrix.Parameter));
+        return matrix;
     }
 
     /// <summary>Puts a part below this one.</summary>

@@ -11,14 +11,14 @@ internal static class NonFiniteScores
     /// <param name="ids">The sequence.</param>
     /// <param name="what">Of what the scores are, for the message: <c>token 3 of an answer</c>.</param>
     public static NonFiniteScoresException Explain(CausalLanguageModel model, IReadOnlyList<int> ids, string what) =>
-        Explain(model.Decoder, [.. model.Weights()], model.LinearLayers(), model.Logits, "lm_head", model.HeadWeight, ids, what);
+        Explain(model.Decoder, [.. model.Weights()], model.LinearLayers(), model.Logits, "lm_head", model.Head, ids, what);
 
     /// <summary>What to throw when a classifier's scores of a sequence are not finite.</summary>
     /// <inheritdoc cref="Explain(CausalLanguageModel, IReadOnlyList{int}, string)"/>
     public static NonFiniteScoresException Explain(SequenceClassifier model, IReadOnlyList<int> ids, string what) =>
         Explain(model.Decoder, [.. model.named_parameters().Select(p => KeyValuePair.Create(p.name, (Tensor)p.parameter))], model.LinearLayers(), model.Score.forward, "score", model.Score.Weight, ids, what);
 
-    private static NonFiniteScoresException Explain(CausalDecoder decoder, IReadOnlyList<KeyValuePair<string, Tensor>> weights, IEnumerable<LinearLayer> layers, Func<Tensor, Tensor> head, string headName, Tensor headWeight, IReadOnlyList<int> ids, string what)
+    private static NonFiniteScoresException Explain(CausalDecoder decoder, IReadOnlyList<KeyValuePair<string, Tensor>> weights, IEnumerable<LinearLayer> layers, Func<Tensor, Tensor> head, string headName, WeightMatrix headWeight, IReadOnlyList<int> ids, string what)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
@@ -51,7 +51,7 @@ internal static class NonFiniteScores
     }
 
     // The first weight of the part, or of an adapter on it, that is not finite.
-    private static string? Damaged(IReadOnlyList<KeyValuePair<string, Tensor>> weights, IEnumerable<LinearLayer> layers, string part, string headName, Tensor headWeight)
+    private static string? Damaged(IReadOnlyList<KeyValuePair<string, Tensor>> weights, IEnumerable<LinearLayer> layers, string part, string headName, WeightMatrix headWeight)
     {
         bool Belongs(string weight) => weight.StartsWith(part + ".", StringComparison.Ordinal);
         foreach (var (weight, value) in weights)
@@ -63,7 +63,7 @@ internal static class NonFiniteScores
             if (!IsFinite(adapter.B)) return $"{layer.Name}.lora_B";
         }
         // A head that is the embeddings has no weight of its own name.
-        return part == headName && !IsFinite(headWeight) ? $"{headName}.weight" : null;
+        return part == headName && !IsFinite(headWeight.Parameter) ? $"{headName}.weight" : null;
     }
 
     private static bool IsFinite(Tensor values) => values.isfinite().all().item<bool>();

@@ -10,11 +10,11 @@ public sealed class SequenceClassifier : nn.Module
 {
     private readonly LinearLayer _score;
 
-    private SequenceClassifier(ModelConfig config, ComputePlacement placement, WeightSource weights) : base(nameof(SequenceClassifier))
+    private SequenceClassifier(ModelConfig config, ComputePlacement placement, WeightSource weights, WeightSource head) : base(nameof(SequenceClassifier))
     {
         if (config.Labels.Count == 0) throw new InvalidDataException("A sequence classifier needs class names (id2label) in config.json; there are none.");
         Decoder = new CausalDecoder(config, placement, weights);
-        _score = new LinearLayer("score", config.HiddenSize, config.Labels.Count, bias: false, weights);
+        _score = new LinearLayer("score", config.HiddenSize, config.Labels.Count, bias: false, head);
         foreach (var (name, weight) in Decoder.Weights().Concat(_score.Weights())) register_parameter(name, weight);
         eval();
     }
@@ -29,7 +29,8 @@ public sealed class SequenceClassifier : nn.Module
         var config = ModelConfig.Load(folder);
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireAllUsed(config, checkpoint);
-        return new SequenceClassifier(config, placement, WeightSources.FromCheckpoint(checkpoint, placement));
+        var weights = new CheckpointWeights(checkpoint, config, placement);
+        return new SequenceClassifier(config, placement, weights, weights);
     }
 
     /// <summary>Makes a classifier on top of a pretrained decoder, with a fresh head.</summary>
@@ -46,9 +47,7 @@ public sealed class SequenceClassifier : nn.Module
         config = config with { Architecture = $"{ModelFamily.Find(config.ModelType)!.ClassName}ForSequenceClassification" };
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireAllUsed(config, checkpoint);
-        var pretrained = WeightSources.FromCheckpoint(checkpoint, placement);
-        var fresh = WeightSources.Random(placement, seed);
-        return new SequenceClassifier(config, placement, (name, shape) => name == "score.weight" ? fresh(name, shape) : pretrained(name, shape));
+        return new SequenceClassifier(config, placement, new CheckpointWeights(checkpoint, config, placement), WeightSource.Random(placement, seed));
     }
 
     /// <summary>The decoder below the head.</summary>

@@ -37,7 +37,21 @@ public static class ComputeThreads
     public static IDisposable For(CausalLanguageModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Use(model.Weights().Sum(weight => weight.Value.numel() * weight.Value.ElementSize), model.Placement.Device.type);
+        return Use(model.ComputedBytes, model.Placement.Device.type);
+    }
+
+    /// <summary>Does items 0 … count − 1 on as many threads as libtorch computes with.</summary>
+    /// <param name="count">Items, of about equal size.</param>
+    /// <param name="item">Called with the item's number, in any order.</param>
+    internal static void ForEach(long count, Action<long> item)
+    {
+        var parts = (int)Math.Min(count, get_num_threads());
+        void Part(int part)
+        {
+            for (var i = count * part / parts; i < count * (part + 1) / parts; i++) item(i);
+        }
+        if (parts > 1) Parallel.For(0, parts, Part);
+        else if (parts == 1) Part(0);
     }
 
     internal static IDisposable Use(long weightBytes, DeviceType device, int runs = 1)

@@ -31,7 +31,7 @@ public sealed class FullParameterTrainer
     /// <param name="progress">Gets a report after the first step and every <see cref="TrainingOptions.ReportEvery"/> steps, on the calling thread.</param>
     /// <param name="cancellationToken">Stops the run between steps, with the weights as they are then.</param>
     /// <exception cref="ArgumentException">There are no examples, or one has no supervised token; names it.</exception>
-    /// <exception cref="InvalidOperationException">The loss became infinite or not a number, or an adapter is attached.</exception>
+    /// <exception cref="InvalidOperationException">The loss became infinite or not a number, an adapter is attached, or weights are quantised.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public TrainingResult Train(IReadOnlyList<TokenizedExample> examples, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -39,6 +39,7 @@ public sealed class FullParameterTrainer
         if (_model.LinearLayers().FirstOrDefault(layer => layer.Adapter is not null) is { } adapted)
             throw new InvalidOperationException($"Layer '{adapted.Name}' carries an adapter; merge or dispose it before training all weights.");
 
+        _model.RequireDense("Training all weights");
         Parameter[] weights = [.. _model.parameters()];
         foreach (var weight in weights) weight.requires_grad = true;
         foreach (var layer in _model.LinearLayers()) layer.StoredSample = null;

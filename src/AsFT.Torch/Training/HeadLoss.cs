@@ -83,7 +83,7 @@ internal static class HeadLoss
             logits.div_(total);
             logits.scatter_(1, label, logits.gather(1, label).sub_(Scalars.One));
             model.BackThroughLogits(logits, capped);
-            gradient.narrow(0, first, count).copy_(logits.to(selected.dtype).mm(model.HeadWeight));
+            gradient.narrow(0, first, count).copy_(model.Head.MultiplyBack(logits.to(selected.dtype)));
         }
         return sum!;
     }

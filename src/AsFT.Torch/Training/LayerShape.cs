@@ -22,11 +22,11 @@ internal sealed record ModelShapes(IReadOnlyList<LayerShape> Linear, long Parame
         var count = 0L;
         using var scope = NewDisposeScope();
         // All layers have the shapes of the first.
-        using var model = new CausalLanguageModel(config with { LayerCount = 1 }, meta, (name, shape) =>
+        using var model = new CausalLanguageModel(config with { LayerCount = 1 }, meta, new WeightSource((name, shape) =>
         {
             count += (name.StartsWith(first, StringComparison.Ordinal) ? config.LayerCount : 1) * shape.Aggregate(1L, (product, size) => product * size);
             return empty(shape, meta.DType, meta.Device);
-        });
+        }));
         var linear = model.LinearLayers().Select(layer => new LayerShape(layer.Name, layer.OutFeatures, layer.InFeatures)).ToLookup(layer => layer.Name.StartsWith(first, StringComparison.Ordinal));
         var layers = Enumerable.Range(0, config.LayerCount).SelectMany(i => linear[true].Select(layer => layer with { Name = $"{config.Spec.DecoderName}.layers.{i}.{layer.Name[first.Length..]}" }));
         return new([.. layers, .. linear[false]], count);

@@ -43,7 +43,7 @@ internal static class Judged
     public static string WriteModeration(string folder, long seed = 5)
     {
         using var model = SequenceClassifier.FromDecoder(Pipelines.Base, Labels, "multi_label_classification", ComputePlacement.Resolve("cpu", "float32"), seed);
-        using (no_grad()) model.Score.Weight.mul_(20);
+        using (no_grad()) model.Score.Weight.Parameter.mul_(20);
         model.Save(folder);
         foreach (var name in new[] { "tokenizer.model", "generation_config.json" }) File.Copy(Path.Combine(Pipelines.Base, name), Path.Combine(folder, name), overwrite: true);
         return folder;

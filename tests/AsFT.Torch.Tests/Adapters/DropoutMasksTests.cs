@@ -88,7 +88,7 @@ public sealed class DropoutMasksTests
         layer.B.normal_(0, 1);
         var input = randn(1, 4000, layer.Target.InFeatures);
         var whole = layer.Target.forward(input);
-        var bare = nn.functional.linear(input, layer.Target.Weight);
+        var bare = nn.functional.linear(input, layer.Target.Weight.Parameter);
         adapter.Train(true);
         var mean = zeros_like(whole);
         const int Steps = 64;

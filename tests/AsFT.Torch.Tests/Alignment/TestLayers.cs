@@ -10,7 +10,7 @@ internal static class TestLayers
 {
     public static LoraLayer Create(string name, Tensor a, Tensor b, double scale = 1)
     {
-        var linear = new LinearLayer(name, a.shape[1], b.shape[0], bias: false, (_, shape) => zeros(shape, a.dtype));
+        var linear = new LinearLayer(name, a.shape[1], b.shape[0], bias: false, new WeightSource((_, shape) => zeros(shape, a.dtype)));
         return new LoraLayer(linear, new Parameter(a.detach().clone()), new Parameter(b.detach().clone()), scale);
     }
 

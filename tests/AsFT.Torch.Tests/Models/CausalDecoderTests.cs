@@ -178,7 +178,7 @@ public sealed class CausalDecoderTests : IDisposable
     public void HeadsMayBeWiderThanTheirShareAndCarryBiases()
     {
         using var model = TinyLlama.Create(TinyLlama.Config with { HeadSize = 16, Spec = new() { Biases = Biases.Attention | Biases.Mlp } });
-        Assert.Equal([64L, 24L], model.LinearLayers().First(layer => layer.Name.EndsWith("q_proj", StringComparison.Ordinal)).Weight.shape);
+        Assert.Equal([64L, 24L], model.LinearLayers().First(layer => layer.Name.EndsWith("q_proj", StringComparison.Ordinal)).Weight.Parameter.shape);
         Assert.Equal(14, model.LinearLayers().Count(layer => layer.Bias is not null));
         var ids = TinyLlama.Ids(TinyLlama.RandomIds(10));
         var before = model.LogitsOf(ids);

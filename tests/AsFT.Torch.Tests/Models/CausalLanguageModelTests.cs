@@ -85,7 +85,7 @@ public sealed class CausalLanguageModelTests
         Assert.True(TinyLlama.MaxDifference(q, qWide) < 1e-6);
         Assert.True(TinyLlama.MaxDifference(q, qOther) > 1e-2);
 
-        static Tensor First(CausalLanguageModel model) => model.LinearLayers().First().Weight;
+        static Tensor First(CausalLanguageModel model) => model.LinearLayers().First().Weight.Parameter;
     }
 
     [Theory]

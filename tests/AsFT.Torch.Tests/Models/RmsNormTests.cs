@@ -13,7 +13,7 @@ public sealed class RmsNormTests
     {
         using var scope = NewDisposeScope();
         double[] x = [0.5, -1, 0.25, 2], w = [1, 2, -1, 0.5];
-        using var norm = new RmsNorm("norm", 4, epsilon: 0.125, NormKind.Weight, (_, _) => tensor(w, dtype: dtype));
+        using var norm = new RmsNorm("norm", 4, epsilon: 0.125, NormKind.Weight, new WeightSource((_, _) => tensor(w, dtype: dtype)));
         var y = norm.forward(tensor(x, dtype: dtype).view(1, 4));
         Assert.Equal(dtype, y.dtype);
         var scale = 1 / Math.Sqrt(x.Sum(v => v * v) / 4 + 0.125);
@@ -26,7 +26,7 @@ public sealed class RmsNormTests
     {
         using var scope = NewDisposeScope();
         // 300² overflows float16.
-        using var norm = new RmsNorm("norm", 4, epsilon: 1e-6, NormKind.Weight, (_, _) => ones(4, ScalarType.Float16));
+        using var norm = new RmsNorm("norm", 4, epsilon: 1e-6, NormKind.Weight, new WeightSource((_, _) => ones(4, ScalarType.Float16)));
         var y = norm.forward(full([1, 4], 300, ScalarType.Float16));
         Assert.True(TinyLlama.MaxDifference(ones([1, 4]), y) < 1e-3);
     }

@@ -39,7 +39,7 @@ internal static class SmallRun
     {
         using var model = CausalLanguageModel.Create(Config, Placement, seed: 1);
         using var adapter = LoraAdapter.Attach(model.LinearLayers(), new LoraOptions { Rank = 4, Dropout = dropout }, seed: 2);
-        using var direction = AlignmentDirection.FromTensors(adapter.Layers.ToDictionary(layer => layer.Name, layer => randn(layer.Target.Weight.shape, generator: new Generator(9))));
+        using var direction = AlignmentDirection.FromTensors(adapter.Layers.ToDictionary(layer => layer.Name, layer => randn(new[] { layer.Target.OutFeatures, layer.Target.InFeatures }, generator: new Generator(9))));
         using var penalty = new AlignmentPenalty(direction, adapter.Layers);
         var validation = validate ? Examples(5, seed: 77) : null;
         var result = new FineTuner(model, adapter, penalty, options) { HeldOutRefusals = Refusals() }.Train(Examples(11, seed: 5), validation, progress, cancellationToken);

@@ -22,7 +22,7 @@ internal readonly unsafe struct Projection
     public Projection(LinearLayer layer)
     {
         (InFeatures, OutFeatures) = ((int)layer.InFeatures, (int)layer.OutFeatures);
-        _weight = Pointer(layer.Weight);
+        _weight = Pointer(layer.Weight.Parameter);
         if (layer.Bias is not null) _bias = Pointer(layer.Bias);
         if (layer.Adapter is not LoraLayer adapter) return;
         _a = Pointer(adapter.A);
@@ -46,7 +46,7 @@ internal readonly unsafe struct Projection
 
     /// <summary>Whether <see cref="Apply"/> gives what the layer's own forward gives.</summary>
     public static bool Handles(LinearLayer layer) =>
-        IsPlain(layer.Weight) && layer.InFeatures >= NarrowProduct.Block && (layer.Bias is null || IsPlain(layer.Bias))
+        layer.Weight.Format == WeightFormat.Dense && IsPlain(layer.Weight.Parameter) && layer.InFeatures >= NarrowProduct.Block && (layer.Bias is null || IsPlain(layer.Bias))
         && layer.Adapter is null or LoraLayer { IsTraining: false }
         && (layer.Adapter is not LoraLayer adapter || (IsPlain(adapter.A) && IsPlain(adapter.B)));
 

@@ -21,7 +21,7 @@ internal sealed class JudgeTrainingRun : IDisposable
     {
         (_model, _rows, _options) = (model, rows, options);
         // A copy in float32: small updates would be lost in a half-precision head.
-        _head = new Parameter(model.Score.Weight.detach().to(LoraAdapter.AdapterDType(model.Score), copy: true).DetachFromDisposeScope());
+        _head = new Parameter(model.Score.Weight.Parameter.detach().to(LoraAdapter.AdapterDType(model.Score), copy: true).DetachFromDisposeScope());
         _loop = new TrainingLoop(options, model.Decoder, Backward, [_head, .. adapter?.Parameters ?? []], [.. rows.Select(row => row.Ids.Length)], step => Batch(rows, step))
         {
             Adapter = adapter,
@@ -58,7 +58,7 @@ internal sealed class JudgeTrainingRun : IDisposable
     public void FinishHead()
     {
         using var _ = no_grad();
-        _model.Score.Weight.copy_(_head);
+        _model.Score.Weight.Parameter.copy_(_head);
     }
 
     public void Dispose()

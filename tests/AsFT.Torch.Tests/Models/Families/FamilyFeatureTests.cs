@@ -69,7 +69,7 @@ public sealed class FamilyFeatureTests
         var config = ModelConfig.Load(family["aligned"]);
         foreach (var (feature, _, without) in Free.Where(feature => feature.Has(config.Spec)))
         {
-            using var model = new CausalLanguageModel(config with { Spec = without(config.Spec) }, TinyLlama.Placement(), WeightSources.FromCheckpoint(checkpoint, TinyLlama.Placement()));
+            using var model = new CausalLanguageModel(config with { Spec = without(config.Spec) }, TinyLlama.Placement(), new CheckpointWeights(checkpoint, config, TinyLlama.Placement()));
             var most = Enumerable.Range(0, family.Rows.Count).Max(i =>
             {
                 var expected = family.Tensors.Read($"logits.{i}");

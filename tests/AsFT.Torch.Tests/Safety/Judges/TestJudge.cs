@@ -11,7 +11,7 @@ internal static class TestJudge
     {
         var source = TestData.Model("models/stories260K");
         using var model = SequenceClassifier.FromDecoder(source, labels, problemType, ComputePlacement.Resolve("cpu", "float32"), seed: 5);
-        using (no_grad()) model.Score.Weight.mul_(20);
+        using (no_grad()) model.Score.Weight.Parameter.mul_(20);
         model.Save(folder);
         foreach (var name in new[] { "tokenizer.model", "generation_config.json" }) File.Copy(Path.Combine(source, name), Path.Combine(folder, name), overwrite: true);
         return folder;

@@ -1,0 +1,84 @@
+using AsFT.Torch.Runtime;
+using static TorchSharp.torch;
+
+namespace AsFT.Torch.Models.Weights;
+
+/// <summary>Weights that are made into numbers whenever they are multiplied with, one matrix at a time.</summary>
+internal abstract class QuantizedMatrix(long rows, long columns, ScalarType dtype, Device device) : WeightMatrix(rows, columns, dtype, device)
+{
+    /// <summary>Numbers that are made at once: what libtorch needs on the way is 6 bytes for each.</summary>
+    internal const long PieceNumbers = 4 << 20;
+
+    /// <summary>Pieces begin at multiples of this many numbers.</summary>
+    private protected abstract long Unit { get; }
+
+    public override Tensor Multiply(Tensor input, Tensor? bias = null)
+    {
+        using var scope = NewDisposeScope();
+        if (is_grad_enabled() && input.requires_grad) return RecomputedProduct.Apply(input, this, bias).MoveToOuterDisposeScope();
+        return nn.functional.linear(input, Dense(input.dtype), bias).MoveToOuterDisposeScope();
+    }
+
+    internal override Tensor MultiplyBack(Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return gradient.matmul(Dense(gradient.dtype)).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor DenseRows(long first, long count, ScalarType? dtype = null)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var result = empty([count, Columns], dtype ?? DType, Device);
+        var flat = result.view(-1);
+        long from = first * Columns, to = from + count * Columns, piece = Math.Max(PieceNumbers / Unit, 1) * Unit;
+        for (var at = from / Unit * Unit; at < to; at += piece)
+        {
+            using var inner = NewDisposeScope();
+            // Up to the end of a unit, which may lie behind what was asked for.
+            var end = Math.Min(Math.Min(at + piece, (to + Unit - 1) / Unit * Unit), Rows * Columns);
+            var (start, stop) = (Math.Max(at, from), Math.Min(end, to));
+            var target = flat.narrow(0, start - from, stop - start);
+            if (result.dtype == ScalarType.Float32 && start == at && stop == end)
+            {
+                Write(target, at);
+                continue;
+            }
+            var numbers = empty(end - at, ScalarType.Float32, Device);
+            Write(numbers, at);
+            target.copy_(numbers.narrow(0, start - at, stop - start));
+        }
+        return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Makes numbers of a stretch of the matrix, read row by row.</summary>
+    /// <param name="target">Takes them, float32, one-dimensional and contiguous.</param>
+    /// <param name="start">The first, a multiple of <see cref="Unit"/>.</param>
+    private protected abstract void Write(Tensor target, long start);
+
+    /// <summary>Makes numbers of whole rows where they are to be multiplied by our own kernels; only on a CPU, from any thread.</summary>
+    /// <param name="first">First row.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="target">Takes count × d_in numbers.</param>
+    internal abstract unsafe void WriteRows(long first, int count, float* target);
+
+    /// <summary>Keeps a tensor as long as the matrix, on its device.</summary>
+    private protected Tensor Keep(Tensor tensor) => tensor.to(Device).DetachFromDisposeScope();
+
+    /// <summary>Numbers of a matrix that is to be quantised, in float32 and in pieces of whole units.</summary>
+    /// <exception cref="InvalidDataException">One is infinite or none: a quantised matrix has no place for it and would hide it.</exception>
+    private protected static IEnumerable<(long Start, Tensor Numbers)> Pieces(Tensor weight, long unit, string name)
+    {
+        var flat = weight.detach().cpu().contiguous().view(-1);
+        long total = flat.numel(), piece = Math.Max(PieceNumbers / unit, 1) * unit;
+        for (var start = 0L; start < total; start += piece)
+        {
+            using var scope = NewDisposeScope();
+            var numbers = flat.narrow(0, start, Math.Min(piece, total - start)).to(ScalarType.Float32).contiguous();
+            if (!numbers.isfinite().all().item<bool>())
+                throw new InvalidDataException($"Tensor '{name}' holds numbers that are infinite or not numbers; a quantised matrix would hide them. The file is damaged, or a training wrote them.");
+            yield return (start, numbers);
+        }
+    }
+}
