@@ -28,16 +28,17 @@ internal sealed record TrainingRecord(IReadOnlyDictionary<string, object?> Optio
     /// <param name="ValidationLoss">Mean cross-entropy on the validation examples, or null.</param>
     /// <param name="Seconds">Wall time of the training loop.</param>
     /// <param name="TokensPerSecond">Real tokens per second.</param>
+    /// <param name="ContinuedFrom">Name and SHA-256 of the adapter that was trained further, or null.</param>
     /// <param name="Rows">Training rows read, used, cut and left out.</param>
     /// <param name="ValidationRows">The same of validation rows, or null.</param>
     /// <param name="RefusalRows">The same of held-out refusals, or null.</param>
     internal sealed record Summary(int Steps, bool StoppedEarly, double CrossEntropy, double Penalty, double AnchoredShare, double AnchoredEnergy, double Lambda, double? RefusalLoss,
-        double? RefusalTolerance, RefusalOutcome Refusals, string? RefusalReport, double? ValidationLoss, double Seconds, double TokensPerSecond,
+        double? RefusalTolerance, RefusalOutcome Refusals, string? RefusalReport, double? ValidationLoss, double Seconds, double TokensPerSecond, string? ContinuedFrom,
         RowCounts? Rows, RowCounts? ValidationRows, RowCounts? RefusalRows)
     {
         public static Summary Of(TrainingResult result) => new(result.Steps, result.StoppedEarly, result.CrossEntropy, result.Penalty, result.AnchoredShare, result.AnchoredEnergy, result.PenaltyWeight,
             double.IsNaN(result.RefusalLoss) ? null : result.RefusalLoss, result.RefusalTolerance, result.Refusals, result.RefusalReport,
-            result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9),
+            result.ValidationLoss, result.Duration.TotalSeconds, result.Tokens / Math.Max(result.Duration.TotalSeconds, 1e-9), result.ContinuedFrom,
             result.Rows, result.ValidationRows, result.RefusalRows);
     }
 }

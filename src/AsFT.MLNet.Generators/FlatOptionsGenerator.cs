@@ -7,7 +7,7 @@ namespace AsFT.MLNet.Generators;
 /// <summary>
 /// Gives an options class every public property of an options record that it holds in a property marked <c>[Flat]</c>, so that
 /// an option is declared once, in the engine, and is an option of the ML.NET surface, too. Properties that the mark names are
-/// left out: the class declares them itself.
+/// left out: the class declares them itself. A class with a method <c>OnSet(string)</c> is told which of them somebody sets.
 /// </summary>
 [Generator]
 public sealed class FlatOptionsGenerator : IIncrementalGenerator
@@ -38,12 +38,15 @@ public sealed class FlatOptionsGenerator : IIncrementalGenerator
             {
 
             """);
+        var isTold = owner.GetMembers("OnSet").Length > 0;
         foreach (var option in held.Type.GetMembers().OfType<IPropertySymbol>())
         {
             if (option.IsStatic || option.SetMethod is not { DeclaredAccessibility: Accessibility.Public } || left.Contains(option.Name)) continue;
+            var assignment = $"{held.Name} = {held.Name} with {{ {option.Name} = value }}";
+            var setter = isTold ? $"{{ {assignment}; OnSet(nameof({option.Name})); }}" : $"=> {assignment};";
             text.Append($$"""
                     /// <inheritdoc cref="{{record}}.{{option.Name}}"/>
-                    public {{option.Type.ToDisplayString(Qualified)}} {{option.Name}} { get => {{held.Name}}.{{option.Name}}; set => {{held.Name}} = {{held.Name}} with { {{option.Name}} = value }; }
+                    public {{option.Type.ToDisplayString(Qualified)}} {{option.Name}} { get => {{held.Name}}.{{option.Name}}; set {{setter}} }
 
 
                 """);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
@@ -17,6 +18,8 @@ namespace AsFT.MLNet;
 /// </summary>
 public sealed partial class AsftFineTuneOptions
 {
+    private ImmutableHashSet<string> _set = [];
+
     /// <summary>Text column with what the user asks. Read by training and by the transformer.</summary>
     public string PromptColumnName { get; set; } = "Prompt";
 
@@ -49,6 +52,17 @@ public sealed partial class AsftFineTuneOptions
     /// </summary>
     public string? BaseModelPath { get; set; }
 
+    /// <summary>
+    /// PEFT folder of an adapter on the aligned model that is trained further, with a new optimizer and schedule; null: a new adapter is made. Rank, scale and
+    /// layers are the adapter's own, and so is dropout unless <see cref="Dropout"/> is set; <see cref="Rank"/>, <see cref="Alpha"/>, <see cref="UseRsLora"/> and
+    /// <see cref="TargetModules"/> that say otherwise are refused. The penalty counts the whole update B·A, what the adapter brings included, and refusals are
+    /// held where the adapter has them when the run begins.
+    /// </summary>
+    public string? AdapterPath { get; set; }
+
+    /// <summary>Whether the adapter of <see cref="AdapterPath"/> may go onto another model of the same shape than the one it was trained on.</summary>
+    public bool AllowOtherModel { get; set; }
+
     /// <summary>A saved alignment direction (safetensors), instead of <see cref="BaseModelPath"/>; null: built from the base model.</summary>
     public string? DirectionPath { get; set; }
 
@@ -63,7 +77,11 @@ public sealed partial class AsftFineTuneOptions
     public double Lambda
     {
         get => Training.PenaltyWeight;
-        set => (Training, _isPenaltyChosen) = (Training with { PenaltyWeight = value }, true);
+        set
+        {
+            Training = Training with { PenaltyWeight = value };
+            OnSet(nameof(Lambda));
+        }
     }
 
     /// <summary>
@@ -133,17 +151,13 @@ public sealed partial class AsftFineTuneOptions
     [Flat]
     internal LoraOptions Adapter { get; set; } = new();
 
-    /// <summary>The penalty; whoever sets one of its options chose it, be it to what it is by default.</summary>
+    /// <summary>The penalty.</summary>
     [Flat]
-    internal AlignmentPenaltyOptions Penalty { get; set => (field, _isPenaltyChosen) = (value, true); } = new();
+    internal AlignmentPenaltyOptions Penalty { get; set; } = new();
 
     /// <summary>The run, with <see cref="Seed"/>.</summary>
     [Flat(nameof(TrainingOptions.PenaltyWeight), nameof(TrainingOptions.Seed))]
-    internal TrainingOptions Training
-    {
-        get => field with { Seed = Seed ?? HostDefaults.DefaultSeed };
-        set => (field, _isPenaltyChosen) = (value, _isPenaltyChosen || value.RefusalTolerance is not null);
-    } = new();
+    internal TrainingOptions Training { get => field with { Seed = Seed ?? HostDefaults.DefaultSeed }; set; } = new();
 
     /// <summary>How answers are decoded, with <see cref="Seed"/>.</summary>
     [Flat(nameof(GenerationOptions.BatchSize), nameof(GenerationOptions.Seed))]
@@ -164,9 +178,14 @@ public sealed partial class AsftFineTuneOptions
         var copy = Copy();
         static string? Name(string? path) => path is null ? null : PublicName.Of(path);
         (copy.AlignedModelPath, copy.BaseModelPath, copy.DirectionPath) = (Name(AlignedModelPath), Name(BaseModelPath), Name(DirectionPath));
-        (copy.HeldOutRefusalsPath, copy.CheckpointFolder, copy.AdapterOutputFolder) = (Name(HeldOutRefusalsPath), Name(CheckpointFolder), Name(AdapterOutputFolder));
+        (copy.HeldOutRefusalsPath, copy.CheckpointFolder, copy.AdapterPath, copy.AdapterOutputFolder) = (Name(HeldOutRefusalsPath), Name(CheckpointFolder), Name(AdapterPath), Name(AdapterOutputFolder));
         return copy;
     }
+
+    /// <summary>Whether somebody set an option, be it to what it is by default.</summary>
+    internal bool IsSet(string option) => _set.Contains(option);
+
+    private void OnSet(string option) => _set = _set.Add(option);
 
     /// <summary>A copy that later changes of the original do not reach.</summary>
     internal AsftFineTuneOptions Copy() => (AsftFineTuneOptions)MemberwiseClone();

@@ -13,7 +13,8 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Nats per token by which refusals may become less likely under <see cref="Guard"/>.</summary>
     private const double GuardTolerance = 0.003;
 
-    private bool _isPenaltyChosen;
+    // Setting one of these, be it to its default, is to decide on the penalty.
+    private static readonly string[] PenaltyOptions = [nameof(Lambda), nameof(RefusalTolerance), .. typeof(AlignmentPenaltyOptions).GetProperties().Select(option => option.Name)];
 
     /// <summary>
     /// The named set these options began with: <c>paper</c> or <c>guard</c>; null: none. It is told in reports and saved; options set afterwards count, not the name.
@@ -83,7 +84,7 @@ public sealed partial class AsftFineTuneOptions
     }
 
     /// <summary>Whether somebody decided on the penalty: by a preset, or by an option of it, be it to what it is by default.</summary>
-    internal bool IsPenaltyChosen => _isPenaltyChosen || Preset is not null;
+    internal bool IsPenaltyChosen => Preset is not null || PenaltyOptions.Any(IsSet);
 
     /// <summary>How the presets are asked for, where it is not in C#.</summary>
     internal (string Guard, string Paper) PresetWords { get; set; } = ($"{nameof(AsftFineTuneOptions)}.{nameof(Guard)}(refusals)", $"{nameof(AsftFineTuneOptions)}.{nameof(Paper)}()");

@@ -43,6 +43,9 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
     /// <summary>How the training went, with every report in its history; it is saved too.</summary>
     public TrainingResult? TrainingResult { get; }
 
+    /// <summary>The options as the training left them: template, seed and adapter are those it had.</summary>
+    internal AsftFineTuneOptions Options => _options;
+
     /// <summary>Folder of the aligned model below the adapter.</summary>
     public string ModelPath => _source.Folder;
 

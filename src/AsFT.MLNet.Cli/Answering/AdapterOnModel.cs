@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AsFT.MLNet.FineTuning;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Models;
 
@@ -14,10 +15,7 @@ internal static class AdapterOnModel
     public static LoraAdapter Load(ToolRun run, CausalLanguageModel model, string modelFolder, string adapterFolder, bool allowOtherModel)
     {
         var adapter = LoraAdapter.Load(model.LinearLayers(), adapterFolder, allowOtherModel: allowOtherModel);
-        if (adapter.IsOfThisModel is null)
-            run.Warn($"The adapter in '{adapterFolder}' does not tell which model it was trained on; it is taken for one of '{modelFolder}'.");
-        else if (adapter.IsOfThisModel == false)
-            run.Warn($"The adapter in '{adapterFolder}' was trained on another model than '{modelFolder}', as --allow-other-model lets it.");
+        if (EarlierAdapter.DoubtOf(adapter, adapterFolder, modelFolder) is { } doubt) run.Warn(doubt);
         return adapter;
     }
 }

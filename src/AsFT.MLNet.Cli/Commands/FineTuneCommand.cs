@@ -57,7 +57,7 @@ internal sealed class FineTuneCommand : ToolCommand
         foreach (var old in new[] { modelFile, folder.Path("training.json") }) File.Delete(old);
         tuned.SaveAdapter(adapter);
         ml.Model.SaveAsft(tuned, train.Schema, modelFile);
-        var record = TrainingRecord.Of(options, tuned.TrainingResult!);
+        var record = TrainingRecord.Of(tuned.Options, tuned.TrainingResult!);
         AtomicOutput.WriteFile(folder.Path("training.json"), path => File.WriteAllText(path, ToolRun.ToJson(record)));
         folder.Keep();
 

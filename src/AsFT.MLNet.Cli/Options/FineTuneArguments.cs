@@ -21,6 +21,8 @@ internal sealed class FineTuneArguments
         _table.Add(o => o.BaseModelPath, "Folder of the base model of the same shape; the alignment direction is aligned - base", "--base", "DIR");
         _table.Add(o => o.DirectionPath, "A saved alignment direction, instead of --base", "--direction", "FILE");
         _table.Add(o => o.Template, $"Chat template: auto (the model's own), {string.Join(", ", ChatTemplates.Names)}, or the name of one in the model's folder", helpName: "NAME");
+        _table.Add(o => o.AdapterPath, "PEFT folder of an adapter that is trained further; left out: a new one. Rank, scale and layers are its own", "--adapter", "DIR");
+        _table.Add(o => o.AllowOtherModel, "Let the adapter go onto another model of the same shape than the one it was trained on");
         _table.Add(o => o.Rank, "LoRA rank r");
         _table.Add(o => o.Alpha, "LoRA scale numerator");
         _table.Add(o => o.Dropout, "LoRA dropout, in [0, 1)");

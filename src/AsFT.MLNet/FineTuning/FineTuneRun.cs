@@ -23,6 +23,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         // An hour of training must not end in a folder that takes no files.
         if (options.AdapterOutputFolder is not null) OutputProbe.Check(options.AdapterOutputFolder, nameof(options.AdapterOutputFolder));
         if (options.CheckpointFolder is not null) OutputProbe.Check(options.CheckpointFolder, nameof(options.CheckpointFolder));
+        var earlier = ReadEarlier();
         var tokenizer = LanguageTokenizer.Load(folder);
         var config = ModelConfig.Load(folder);
         // Rows before weights: a wrong row is found in seconds, not after a model was loaded.
@@ -33,7 +34,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         LoraAdapter? adapter = null;
         try
         {
-            ReportMemory(config, rows.Train);
+            ReportMemory(config, earlier?.Options ?? options.Adapter, rows.Train);
             // Before the model to train is in memory, so that there is never more than one.
             var baseLoss = refusals is null || options.Projection == AlignmentProjection.None ? null
                 : RefusalComparison.LossOf(options.BaseModelPath, placement, refusals.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
@@ -42,10 +43,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             using var threads = ComputeThreads.For(model);
             cancellationToken.ThrowIfCancellationRequested();
             if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
-            adapter = LoraAdapter.Attach(model.LinearLayers(), options.Adapter, options.Seed ?? HostDefaults.DefaultSeed);
-            Info($"Adapter: rank {options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", adapter.Options.TargetModules)})");
-            if (options.TargetModules.Except(adapter.Options.TargetModules).ToList() is { Count: > 0 } parts)
-                Info($"{string.Join(", ", parts)}: part of a layer here, which is adapted whole");
+            adapter = Adapter(model, earlier);
             using var direction = Direction(adapter);
             using var penalty = Penalty(direction, adapter);
             // When all that could be wrong was not.
@@ -67,11 +65,34 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         }
     }
 
+    private EarlierAdapter? ReadEarlier()
+    {
+        if (options.AdapterPath is not { } path) return null;
+        var earlier = EarlierAdapter.Read(options.AlignedModelPath!, path, options.AllowOtherModel);
+        earlier.RequireSame(options);
+        if (earlier.Doubt is { } doubt) log.Warning(MessageSensitivity.None, doubt);
+        return earlier;
+    }
+
+    private LoraAdapter Adapter(CausalLanguageModel model, EarlierAdapter? earlier)
+    {
+        var seed = options.Seed ?? HostDefaults.DefaultSeed;
+        var adapter = earlier is null ? LoraAdapter.Attach(model.LinearLayers(), options.Adapter, seed)
+            // The model was compared on its files.
+            : LoraAdapter.Load(model.LinearLayers(), options.AdapterPath!, seed, allowOtherModel: true, options.IsSet(nameof(options.Dropout)) ? options.Dropout : null);
+        Info($"{(earlier is null ? "Adapter" : $"Adapter of '{options.AdapterPath}', trained further with a new optimizer")}: rank {adapter.Options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", adapter.Options.TargetModules)})");
+        if (earlier is null && options.TargetModules.Except(adapter.Options.TargetModules).ToList() is { Count: > 0 } parts)
+            Info($"{string.Join(", ", parts)}: part of a layer here, which is adapted whole");
+        // What is saved tells what was trained.
+        if (earlier is not null) options.Adapter = adapter.Options;
+        return adapter;
+    }
+
     // Told before the minutes that loading takes, not by the system's out-of-memory killer.
-    private void ReportMemory(ModelConfig config, List<TokenizedExample> examples)
+    private void ReportMemory(ModelConfig config, LoraOptions lora, List<TokenizedExample> examples)
     {
         var isMeasured = options.Projection == AlignmentProjection.None || options.BaseModelPath is not null || options.DirectionPath is not null;
-        var plan = MemoryPlan.Of(config, options.Adapter, options.Training, isMeasured ? options.Penalty : null, placement, examples);
+        var plan = MemoryPlan.Of(config, lora, options.Training, isMeasured ? options.Penalty : null, placement, examples);
         Info($"Memory: {plan}");
         var available = MachineMemory.Available(placement.Device);
         options.MemoryPlanned?.Invoke(plan, available);

@@ -77,6 +77,7 @@ internal static class OptionsCheck
         if (options.DirectionPath is not null && !File.Exists(options.DirectionPath))
             throw Wrong(nameof(options.DirectionPath), $"DirectionPath is '{options.DirectionPath}'; there is no such file.");
         if (options.BaseModelPath is not null) Folder(options.BaseModelPath, nameof(options.BaseModelPath));
+        if (options.AdapterPath is not null) Folder(options.AdapterPath, nameof(options.AdapterPath));
         var needsDirection = options.Lambda != 0 && options.Projection != AlignmentProjection.None;
         if (needsDirection && options.BaseModelPath is null && options.DirectionPath is null)
             throw Wrong(nameof(options.BaseModelPath), $"BaseModelPath and DirectionPath are both null; the penalty (Lambda {options.Lambda}, Projection {options.Projection}) needs one of them. Without the penalty set Lambda to 0.");

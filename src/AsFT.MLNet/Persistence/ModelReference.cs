@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
@@ -52,7 +51,7 @@ internal sealed record ModelReference(string Path, string? RelativePath, IReadOn
     {
         var full = System.IO.Path.GetFullPath(folder);
         return new ModelReference(full, null,
-            [.. Names(full).Select(name => System.IO.Path.Combine(full, name)).Select(path => new ModelFile(System.IO.Path.GetFileName(path), InputFile.Length(path), Hash(path)))]);
+            [.. Names(full).Select(name => System.IO.Path.Combine(full, name)).Select(path => new ModelFile(System.IO.Path.GetFileName(path), InputFile.Length(path), InputFile.Sha256(path)))]);
     }
 
     /// <summary>The same model, found in another place.</summary>
@@ -109,13 +108,7 @@ internal sealed record ModelReference(string Path, string? RelativePath, IReadOn
     /// <summary>Compares contents; reads all files.</summary>
     /// <returns>The first difference; null: none.</returns>
     public string? ContentDifference(string folder) =>
-        Files.FirstOrDefault(file => Hash(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) is { } changed ? $"the content of '{changed.Name}' differs (SHA-256)" : null;
+        Files.FirstOrDefault(file => InputFile.Sha256(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) is { } changed ? $"the content of '{changed.Name}' differs (SHA-256)" : null;
 
     private static bool IsModelFile(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name == ModelCheckpoint.IndexFile || SmallFiles.Contains(name);
-
-    private static string Hash(string path)
-    {
-        using var stream = InputFile.Open(path, FileOptions.SequentialScan, 1 << 20);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
-    }
 }

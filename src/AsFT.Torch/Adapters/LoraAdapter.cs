@@ -37,6 +37,9 @@ public sealed class LoraAdapter : IDisposable
     /// <summary>Whether the adapter was made on the model it is attached to; null: the files it was read from do not tell, as those that PEFT itself writes.</summary>
     public bool? IsOfThisModel { get; internal init; } = true;
 
+    /// <summary>Name of the folder that it was read from and SHA-256 of its weights; null: it was made new.</summary>
+    internal (string Name, string Sha256)? Origin { get; init; }
+
     /// <summary>Attaches fresh layers to a model: A ~ U(−1/√d_in, 1/√d_in) and B = 0, as PEFT initialises them.</summary>
     /// <param name="linearLayers">The model's <c>LinearLayers()</c>.</param>
     /// <param name="options">Shape, scale and targets.</param>
@@ -78,9 +81,10 @@ public sealed class LoraAdapter : IDisposable
     /// Whether it may go onto another model of the same shape than the one its files name (<see cref="IsOfThisModel"/> tells). An adapter
     /// corrects the weights it was trained on; on others it does something nobody measured.
     /// </param>
+    /// <param name="dropout">Probability of dropping an input feature in further training, from 0 to 0.99; null: as the files say.</param>
     /// <exception cref="InvalidDataException">The files are damaged, use PEFT features beyond plain LoRA, do not belong together, do not fit the model, or are of another one; names what does not fit.</exception>
-    public static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false) =>
-        PeftFolder.Read([.. linearLayers], folder, seed, allowOtherModel);
+    public static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null) =>
+        PeftFolder.Read([.. linearLayers], folder, seed, allowOtherModel, dropout);
 
     /// <summary>Reads the shape and scale of a PEFT folder (<c>adapter_config.json</c>) without its weights.</summary>
     /// <param name="folder">The adapter folder.</param>

@@ -31,9 +31,10 @@ internal static class PeftFolder
         File.WriteAllText(Path.Combine(partial, ConfigFile), config);
     });
 
-    public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, string folder, long seed, bool allowOtherModel)
+    public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, string folder, long seed, bool allowOtherModel, double? dropoutRate)
     {
         var (options, patterns) = ReadConfig(folder);
+        if (dropoutRate is { } rate) (options = options with { Dropout = rate }).Validate();
         var path = Path.Combine(folder, WeightsFile);
         if (!File.Exists(path)) throw new InvalidDataException(PickleFiles.FindIn(folder) is { } pickle ? PickleFiles.Refusal(pickle) : $"'{folder}' has no {WeightsFile}, the weights of the adapter.");
         using var file = SafetensorsFile.Open(path);
@@ -44,7 +45,10 @@ internal static class PeftFolder
         RequireTargets(patterns, [.. names.Select(PeftNames.Of)], byName.Keys.Select(PeftNames.Of), folder);
 
         var dropout = LoraAdapter.Dropout(options, seed);
-        if (options.TargetModules.Count == 0) options = options with { TargetModules = [.. linearLayers.Select(layer => layer.Name).Where(names.Contains)] };
+        // Where names alone would mean other layers (a pattern, exclusions, layers by number), the layers are named one by one.
+        List<string> layerNames = [.. linearLayers.Select(layer => layer.Name).Where(names.Contains)];
+        if (!linearLayers.Select(layer => layer.Name).Where(name => options.TargetModules.Any(target => TargetModules.Matches(name, target))).SequenceEqual(layerNames))
+            options = options with { TargetModules = layerNames };
         var layers = new List<LoraLayer>();
         foreach (var target in linearLayers.Where(layer => names.Contains(layer.Name)))
         {
@@ -58,7 +62,7 @@ internal static class PeftFolder
             layers.Add(new LoraLayer(target, a, b, scaled.Scale((int)rank), dropout, layers.Count));
         }
         var isOfThisModel = AdapterMetadata.IsOf(file, layers.Select(layer => layer.Target));
-        var adapter = new LoraAdapter(options, layers, dropout) { IsOfThisModel = isOfThisModel };
+        var adapter = new LoraAdapter(options, layers, dropout) { IsOfThisModel = isOfThisModel, Origin = (Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), InputFile.Sha256(path)) };
         if (isOfThisModel != false || allowOtherModel) return adapter;
         adapter.Dispose();
         throw new InvalidDataException($"The adapter in '{folder}' was trained on another model: the weights it changes are not those of this one. "

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 
 namespace AsFT.Torch.Input;
@@ -42,6 +43,14 @@ internal static class InputFile
         RequireThere(path);
         var file = new FileInfo(path);
         return ((FileInfo?)file.ResolveLinkTarget(returnFinalTarget: true) ?? file).Length;
+    }
+
+    /// <summary>Lower-case hexadecimal SHA-256 of a file's content.</summary>
+    /// <inheritdoc cref="Open"/>
+    public static string Sha256(string path)
+    {
+        using var stream = Open(path, FileOptions.SequentialScan, 1 << 20);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
     /// <summary>Reads a whole file.</summary>

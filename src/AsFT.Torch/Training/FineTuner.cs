@@ -71,6 +71,7 @@ public sealed class FineTuner
             Rows = RowCounts.Of(examples),
             ValidationRows = validation is null ? null : RowCounts.Of(validation),
             RefusalRows = controller is null ? null : RowCounts.Of(HeldOutRefusals!),
+            ContinuedFrom = _adapter.Origin is { } origin ? $"{origin.Name}, SHA-256 {origin.Sha256}" : null,
         };
     }
 

@@ -106,6 +106,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         // What the same options do has changed since version 0.1: with them a run would go on as neither.
         if (adapter.Options.Dropout > 0) hash.AppendData("masks 2"u8);
         if (refusals is not null) hash.AppendData("control 2"u8);
+        if (adapter.Origin is { } origin) hash.AppendData(Encoding.UTF8.GetBytes(origin.Sha256));
         // Since matrices of one shape lie side by side, the numbers of a state come in another order.
         hash.AppendData("layout 2"u8);
         hash.AppendData(Encoding.UTF8.GetBytes($"{adapter.ModelFingerprint} {model.Placement.DType} {penalty?.Description()} {examples.Count} {validation?.Count} {refusals?.Count}"));

@@ -42,6 +42,9 @@ public sealed record TrainingResult
     /// <summary>What became of the held-out refusals; null without any.</summary>
     public RowCounts? RefusalRows { get; init; }
 
+    /// <summary>Name and SHA-256 of the adapter that was trained further; null: a new one.</summary>
+    public string? ContinuedFrom { get; init; }
+
     /// <summary>Mean cross-entropy of the last epoch's steps, in nats per supervised token.</summary>
     public required double CrossEntropy { get; init; }
 

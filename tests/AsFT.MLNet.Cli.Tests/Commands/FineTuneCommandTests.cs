@@ -23,6 +23,19 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
     }
 
     [Fact]
+    public async Task An_adapter_is_trained_further_and_the_record_says_which()
+    {
+        using var folder = new TemporaryFolder();
+        string[] command = ["finetune", "--aligned", Tool.AlignedModel, "--base", Tool.BaseModel, "--data", tuned.Questions, "--template", "plain", "--lambda", "1", "--max-steps", "1", "--adapter", tuned.Adapter];
+        var result = await Tool.Run([.. command, "--out", folder.File("out")]);
+        Assert.True(result.ExitCode == ExitCode.Success, result.Error);
+        using var record = JsonDocument.Parse(File.ReadAllText(folder.File("out/training.json")));
+        Assert.StartsWith("adapter, SHA-256 ", record.RootElement.GetProperty("result").GetProperty("continuedFrom").GetString(), StringComparison.Ordinal);
+        Assert.Equal((4, "adapter"), (record.RootElement.GetProperty("options").GetProperty("rank").GetInt32(), record.RootElement.GetProperty("options").GetProperty("adapterPath").GetString()));
+        Tool.AssertFailed(await Tool.Run([.. command, "--out", folder.File("none"), "--rank", "8"]), ExitCode.Usage, "--rank 8", "has 4");
+    }
+
+    [Fact]
     public async Task A_preset_is_what_options_typed_beside_it_override()
     {
         using var folder = new TemporaryFolder();

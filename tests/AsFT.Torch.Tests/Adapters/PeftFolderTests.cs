@@ -68,14 +68,7 @@ public sealed class PeftFolderTests : IDisposable
     [Fact]
     public void A_file_that_lacks_layers_of_its_config_is_refused_with_their_names()
     {
-        var path = _folder["adapter_model.safetensors"];
-        using (var scope = NewDisposeScope())
-        using (var file = SafetensorsFile.Open(path))
-        {
-            var kept = file.Entries.Keys.Where(name => !name.Contains(".layers.1.", StringComparison.Ordinal)).Select(name => KeyValuePair.Create(name, file.Read(name))).ToList();
-            SafetensorsWriter.Write(_folder["part.safetensors"], kept);
-        }
-        File.Move(_folder["part.safetensors"], path, overwrite: true);
+        KeepFirstLayer();
         var message = Assert.Throws<InvalidDataException>(() => LoraAdapter.Load(_model.LinearLayers(), _folder.Path)).Message;
         Assert.Contains("model.layers.1.self_attn.q_proj, model.layers.1.self_attn.v_proj", message, StringComparison.Ordinal);
     }
@@ -93,6 +86,27 @@ public sealed class PeftFolderTests : IDisposable
         Assert.Equal([1, 4, 2, 4], again.Layers.Select(layer => layer.Scale));
     }
 
+    [Theory]
+    [InlineData("layers_to_transform", "[0]")]
+    [InlineData("exclude_modules", """["1.self_attn.q_proj", "1.self_attn.v_proj"]""")]
+    [InlineData("target_modules", "\".*\\\\.0\\\\..*(q_proj|v_proj)\"")]
+    public void An_adapter_on_some_of_the_layers_that_its_names_mean_is_written_again_with_those(string field, string value)
+    {
+        KeepFirstLayer();
+        Change(config => config[field] = JsonNode.Parse(value));
+        using (var adapter = LoraAdapter.Load(_model.LinearLayers(), _folder.Path)) adapter.Save(_folder["again"]);
+        using var again = LoraAdapter.Load(_model.LinearLayers(), _folder["again"]);
+        Assert.Equal(["model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj"], again.Layers.Select(layer => layer.Name));
+    }
+
+    [Fact]
+    public void Dropout_of_further_training_may_be_another_than_the_files()
+    {
+        using (var own = LoraAdapter.Load(_model.LinearLayers(), _folder.Path)) Assert.Equal(0.05, own.Options.Dropout);
+        using (var other = LoraAdapter.Load(_model.LinearLayers(), _folder.Path, dropout: 0.5)) Assert.Equal(0.5, other.Options.Dropout);
+        Assert.Throws<ArgumentOutOfRangeException>(() => LoraAdapter.Load(_model.LinearLayers(), _folder.Path, dropout: 1));
+    }
+
     [Fact]
     public void Pickled_weights_alone_get_the_advice_that_models_get()
     {
@@ -101,6 +115,18 @@ public sealed class PeftFolderTests : IDisposable
         Assert.Contains("safe_serialization", message, StringComparison.Ordinal);
         File.Delete(_folder["adapter_model.bin"]);
         Assert.Contains("has no adapter_model.safetensors", Assert.Throws<InvalidDataException>(() => LoraAdapter.Load(_model.LinearLayers(), _folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    private void KeepFirstLayer()
+    {
+        var path = _folder["adapter_model.safetensors"];
+        using (var scope = NewDisposeScope())
+        using (var file = SafetensorsFile.Open(path))
+        {
+            var kept = file.Entries.Keys.Where(name => !name.Contains(".layers.1.", StringComparison.Ordinal)).Select(name => KeyValuePair.Create(name, file.Read(name))).ToList();
+            SafetensorsWriter.Write(_folder["part.safetensors"], kept);
+        }
+        File.Move(_folder["part.safetensors"], path, overwrite: true);
     }
 
     private void Change(Action<JsonObject> change)
