@@ -6,6 +6,7 @@ using AsFT.MLNet.Persistence;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Generation;
+using AsFT.Torch.Models;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet;
@@ -117,6 +118,16 @@ public sealed partial class AsftFineTuneOptions
 
     /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c> or <c>float64</c>; float16 is for answering alone.</summary>
     public string DType { get; set; } = "auto";
+
+    /// <summary>
+    /// How the frozen weights of the decoder's linear layers are held: <see cref="WeightFormat.Dense"/>, or quantised to 8 or 4 bits while they
+    /// are read (QLoRA). The adapter learns on top of them and is saved with the name of the format; what is written by a merge is
+    /// dense, from the model's own files. A model that bitsandbytes quantised stays as it is stored.
+    /// </summary>
+    public WeightFormat WeightFormat { get; set; }
+
+    /// <summary>Whether the direction may come from models whose files are quantised; it is mostly noise then, see <see cref="AlignmentDirection.Build"/>.</summary>
+    public bool AllowQuantizedDirection { get; set; }
 
     /// <summary>Seed of everything random: adapter initialisation, dropout, order of rows, validation split and sampling. null: the MLContext's seed, or 42 without one.</summary>
     public long? Seed { get; set; }

@@ -1,3 +1,4 @@
+using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Judges;
 using Microsoft.Extensions.AI;
@@ -17,6 +18,9 @@ public sealed class AsftLoadOptions
 
     /// <summary>Number format, as <see cref="AsftFineTuneOptions.DType"/>; null: as saved.</summary>
     public string? DType { get; set; }
+
+    /// <summary>How weights are held, as <see cref="AsftFineTuneOptions.WeightFormat"/>; null: as saved.</summary>
+    public WeightFormat? WeightFormat { get; set; }
 
     /// <summary>
     /// Changes the saved options that concern answering: decoding, column names, cancellation. Training options have no effect

@@ -16,6 +16,9 @@ internal static class AdapterOnModel
     {
         var adapter = LoraAdapter.Load(model.LinearLayers(), adapterFolder, allowOtherModel: allowOtherModel);
         if (EarlierAdapter.DoubtOf(adapter, adapterFolder, modelFolder) is { } doubt) run.Warn(doubt);
+        // It corrects the weights it was trained on, their rounding included.
+        if (adapter.WeightFormat is var trained && model.Format is var held && trained != held)
+            run.Note($"The adapter in '{adapterFolder}' was trained on weights held as {trained}; those of '{modelFolder}' are {held} here.");
         return adapter;
     }
 }

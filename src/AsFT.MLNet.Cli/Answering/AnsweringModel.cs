@@ -26,10 +26,11 @@ internal abstract class AnsweringModel : IDisposable
     /// <param name="template">The chat template.</param>
     /// <param name="generation">How answers are made.</param>
     /// <param name="placement">Where to compute.</param>
+    /// <param name="format">How weights are held.</param>
     /// <param name="warn">Told what was cut off prompts.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    public static AnsweringModel FromFolder(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, Action<string> warn, CancellationToken cancellationToken) =>
-        new FolderModel(folder, attach, template, generation, placement, warn, cancellationToken);
+    public static AnsweringModel FromFolder(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions generation, ComputePlacement placement, WeightFormat format, Action<string> warn, CancellationToken cancellationToken) =>
+        new FolderModel(folder, attach, template, generation, placement, format, warn, cancellationToken);
 
     /// <summary>A saved pipeline.</summary>
     /// <param name="ml">The context.</param>
@@ -62,11 +63,11 @@ internal abstract class AnsweringModel : IDisposable
         private readonly Action<string> _warn;
         private readonly CancellationToken _cancellationToken;
 
-        public FolderModel(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions options, ComputePlacement placement, Action<string> warn, CancellationToken cancellationToken)
+        public FolderModel(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions options, ComputePlacement placement, WeightFormat format, Action<string> warn, CancellationToken cancellationToken)
         {
             (_template, _options, _warn, _cancellationToken) = (template, options, warn, cancellationToken);
             _tokenizer = LanguageTokenizer.Load(folder);
-            _model = CausalLanguageModel.Load(folder, placement);
+            _model = CausalLanguageModel.Load(folder, placement, format);
             try
             {
                 _adapter = attach?.Invoke(_model);

@@ -22,13 +22,14 @@ internal sealed class DirectionCommand : ToolCommand
     private readonly Option<string> _format = new("--format") { Description = "fp32 (exact), bf16 (half the size), rank-K (two factors of rank K), or what a penalty needs alone, a fraction of the size: spectrum-K (K singular vectors a layer) or spectrum-all", DefaultValueFactory = _ => "fp32" };
     private readonly Option<string> _vectorDType = new Option<string>("--vector-dtype") { Description = "Number format of the vectors of a spectrum", DefaultValueFactory = _ => "bfloat16" }.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bfloat16", "float32");
     private readonly Option<string> _device = new("--device") { Description = "Where a spectrum is computed: auto, cpu, cuda, cuda:N or mps", DefaultValueFactory = _ => "auto" };
+    private readonly Option<bool> _allowQuantized = new("--allow-quantized-direction") { Description = "Take weights from quantised files, too; the direction is mostly noise then" };
     private readonly Option<string> _out = new("--out") { HelpName = "PATH", Description = "File to write (.safetensors)", Required = true };
 
     private readonly ForceOption _force = new("a file that is no alignment direction");
 
     public DirectionCommand() : base("direction", "Write the alignment direction, aligned - base, of the named layers to a file")
     {
-        foreach (var option in new Option[] { _aligned, _base, _targetModules, _format, _vectorDType, _device, _out, _force }) Options.Add(option);
+        foreach (var option in new Option[] { _aligned, _base, _targetModules, _format, _vectorDType, _device, _allowQuantized, _out, _force }) Options.Add(option);
     }
 
     protected override int Run(ToolRun run)
@@ -38,7 +39,7 @@ internal sealed class DirectionCommand : ToolCommand
         CheckTarget(run, path);
         using var folder = new OutputFolder(Path.GetDirectoryName(path)!);
         var made = Write(run, run.Get(_aligned), run.Get(_base), run.Get(_targetModules).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries), path,
-            format.Encoding == AlignmentDirectionEncoding.Spectrum ? format with { Device = ComputePlacement.Resolve(run.Get(_device), "float32").Device } : format);
+            format.Encoding == AlignmentDirectionEncoding.Spectrum ? format with { Device = ComputePlacement.Resolve(run.Get(_device), "float32").Device } : format, run.Get(_allowQuantized));
         folder.Keep();
 
         var layers = made.Select(layer => new { name = layer.Name, norm = layer.Norm }).ToList();
@@ -69,7 +70,7 @@ internal sealed class DirectionCommand : ToolCommand
     private static int? Count(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= 1 ? count : null;
 
     /// <summary>Writes a direction that carries the fingerprints of both models, and shows how far it is.</summary>
-    public static IReadOnlyList<AlignmentDirectionLayer> Write(ToolRun run, string alignedFolder, string baseFolder, IReadOnlyList<string> targetModules, string path, AlignmentDirectionFormat? format = null)
+    public static IReadOnlyList<AlignmentDirectionLayer> Write(ToolRun run, string alignedFolder, string baseFolder, IReadOnlyList<string> targetModules, string path, AlignmentDirectionFormat? format = null, bool allowQuantized = false)
     {
         using var aligned = ModelCheckpoint.Open(alignedFolder);
         using var baseline = ModelCheckpoint.Open(baseFolder);
@@ -80,7 +81,7 @@ internal sealed class DirectionCommand : ToolCommand
             BaseFingerprint = CheckpointFingerprint.Compute(baseFolder, run.CancellationToken).Sha256,
         };
         return ProgressDisplay.Show(run, "Alignment direction", display =>
-            AlignmentDirection.BuildToFile(aligned, baseline, layers, path, format, new Forwarder(display), run.CancellationToken));
+            AlignmentDirection.BuildToFile(aligned, baseline, layers, path, format, new Forwarder(display), allowQuantized, run.CancellationToken));
     }
 
     private sealed class Forwarder(IProgress<WorkState> display) : IProgress<AlignmentDirectionProgress>

@@ -8,6 +8,7 @@ using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.MLNet.Cli.Plots;
 using AsFT.Torch.Input;
+using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Evaluation;
 using AsFT.Torch.Safety.Metrics;
@@ -100,7 +101,7 @@ internal sealed class QuickstartCommand : ToolCommand
     private static EvaluationAnswers AnswersOfAligned(ToolRun run, SafetyPrompts prompts)
     {
         using var aligned = AnsweringModel.FromFolder(WorldAssets.AlignedModel, null, WorldBuilder.Template,
-            WorldEvaluation.Options.Generation, ComputePlacement.Resolve("auto", "auto"), Pipelines.Warning(run), run.CancellationToken);
+            WorldEvaluation.Options.Generation, ComputePlacement.Resolve("auto", "auto"), WeightFormat.Dense, Pipelines.Warning(run), run.CancellationToken);
         return EvaluationAnswers.Of(run, "Asking the aligned model", prompts, aligned.Answer);
     }
 

@@ -19,6 +19,7 @@ internal static class AdapterFolder
         }
         using var file = Inspector.Try(report, () => SafetensorsFile.Open(Path.Combine(folder, "adapter_model.safetensors")));
         if (file is null) return report;
+        if (AdapterMetadata.FormatOf(file) is { } format) report.Facts["trained on weights held as"] = format.ToString();
         report.Facts["tensors"] = file.Entries.Count;
         report.Facts["numbers"] = file.Entries.Values.Sum(entry => entry.Shape.Aggregate(1L, (product, size) => product * size));
         report.Tensors = Inspector.Group(file.Entries.Values);

@@ -45,6 +45,7 @@ internal static class ModelFolder
         report.Facts["vocabulary"] = config.VocabularySize;
         report.Facts["positions"] = config.MaxPositions;
         if (config.Spec.Window is { } window) report.Facts["window"] = $"{window} tokens, in {Enumerable.Range(0, config.LayerCount).Count(i => config.Spec.WindowOf(i) is not null)} of {config.LayerCount} layers";
+        if (config.StoredFormat != WeightFormat.Dense) report.Facts["weights stored as"] = config.StoredFormat.ToString();
         report.Facts["tied head"] = config.TieWordEmbeddings;
     }
 

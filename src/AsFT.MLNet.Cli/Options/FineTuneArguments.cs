@@ -78,6 +78,8 @@ internal sealed class FineTuneArguments
 
         _table.Add(o => o.Device, "auto, cpu, cuda, cuda:N or mps", shown: "auto");
         _table.Add(o => o.DType, "Number format of the frozen weights", "--dtype", choices: DeviceOptions.DTypes);
+        _table.Add(o => o.WeightFormat, DeviceOptions.WeightFormatText);
+        _table.Add(o => o.AllowQuantizedDirection, "The alignment direction may come from quantised files; it is mostly noise then");
         _table.Add(o => o.Seed, "Seed of everything random", shown: HostDefaults.DefaultSeed);
         _table.Add(o => o.AdapterModelName, "What adapter_config.json names as the model below it, for PEFT: a name on the Hub, or a path; left out: the model's name", helpName: "NAME");
         _table.Add(o => o.SaveWholeModel, "model.zip carries the model folder itself, not a reference to it");

@@ -4,6 +4,7 @@ using AsFT.MLNet.Cli.Inspection;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
+using AsFT.Torch.Models;
 
 namespace AsFT.MLNet.Cli.Options;
 
@@ -23,6 +24,9 @@ internal sealed class ModelArguments(bool isRequired)
     private readonly Option<bool> _allowOtherModel = AdapterOnModel.NewOption();
     private readonly Option<string?> _template = new("--template") { HelpName = "NAME", Description = $"Chat template of a model folder: auto (its own), {string.Join(", ", ChatTemplates.Names)}, or the name of one in the folder; left out: auto" };
 
+    private readonly Option<string> _weightFormat = new Option<string>("--weight-format") { Description = DeviceOptions.WeightFormatText, DefaultValueFactory = _ => "dense" }
+        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, [.. Enum.GetNames<WeightFormat>().Select(Failure.KebabCase)]);
+
     /// <summary>Properties of the library and the words for them.</summary>
     public IReadOnlyDictionary<string, string> Words => _generation.Words;
 
@@ -31,6 +35,7 @@ internal sealed class ModelArguments(bool isRequired)
         foreach (var option in new Option[] { Model, _modelFolder, Adapter, _allowOtherModel, _template }) command.Options.Add(option);
         _generation.AddTo(command);
         _device.AddTo(command);
+        command.Options.Add(_weightFormat);
     }
 
     /// <summary>Checks what can be checked before a model is read.</summary>
@@ -66,13 +71,14 @@ internal sealed class ModelArguments(bool isRequired)
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
             var template = ChatTemplates.Load(path, run.Get(_template) ?? beside?.Template ?? ChatTemplates.Auto, Pipelines.Warning(run));
             var generation = _generation.Read(run, beside?.Generation ?? new GenerationOptions());
-            return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), Pipelines.Warning(run), run.CancellationToken);
+            return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), Enum.Parse<WeightFormat>(run.Get(_weightFormat), ignoreCase: true), Pipelines.Warning(run), run.CancellationToken);
         }
         return AnsweringModel.FromPipeline(Pipelines.NewContext(run, 0), path, new AsftLoadOptions
         {
             ModelPath = movedTo,
             Device = Typed(run, _device.Device),
             DType = Typed(run, _device.DType)?.ToLowerInvariant(),
+            WeightFormat = Typed(run, _weightFormat) is { } format ? Enum.Parse<WeightFormat>(format, ignoreCase: true) : null,
             Configure = options => Configure(run, options),
         });
     }

@@ -37,9 +37,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             ReportMemory(config, earlier?.Options ?? options.Adapter, rows.Train);
             // Before the model to train is in memory, so that there is never more than one.
             var baseLoss = refusals is null || options.Projection == AlignmentProjection.None ? null
-                : RefusalComparison.LossOf(options.BaseModelPath, placement, refusals.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
-            Stage($"Loading '{folder}' ({placement.Device}, {placement.DType})");
-            model = CausalLanguageModel.Load(folder, placement);
+                : RefusalComparison.LossOf(options.BaseModelPath, placement, options.WeightFormat, refusals.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
+            Stage($"Loading '{folder}' ({placement.Device}, {placement.DType}{(options.WeightFormat == WeightFormat.Dense ? "" : $", weights as {options.WeightFormat}")})");
+            model = CausalLanguageModel.Load(folder, placement, options.WeightFormat);
             using var threads = ComputeThreads.For(model);
             cancellationToken.ThrowIfCancellationRequested();
             if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
@@ -183,7 +183,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         using var aligned = ModelCheckpoint.Open(options.AlignedModelPath!);
         using var baseline = ModelCheckpoint.Open(options.BaseModelPath);
         var layers = Protectable(adapter, aligned, baseline);
-        return AlignmentDirection.Build(aligned, baseline, layers);
+        return AlignmentDirection.Build(aligned, baseline, layers, options.AllowQuantizedDirection);
     }
 
     // To be excused allows a layer to go without protection; it does not take away what both models give it.

@@ -1,6 +1,7 @@
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Training;
 
@@ -37,6 +38,7 @@ internal static class OptionsCheck
         Generation(options);
         ChatTemplates.Load(options.AlignedModelPath!, options.Template);
         ComputePlacement.Resolve(options.Device ?? "auto", options.DType).RequireTrainable();
+        Format(options);
         if (!Enum.IsDefined(options.Overlong)) throw OutOfRange(nameof(options.Overlong), options.Overlong, $"Overlong must be one of {string.Join(", ", Enum.GetNames<OverlongRows>())}.");
     }
 
@@ -46,6 +48,12 @@ internal static class OptionsCheck
     {
         Columns(options);
         Generation(options);
+        Format(options);
+    }
+
+    private static void Format(AsftFineTuneOptions options)
+    {
+        if (!Enum.IsDefined(options.WeightFormat)) throw OutOfRange(nameof(options.WeightFormat), options.WeightFormat, $"WeightFormat must be one of {string.Join(", ", Enum.GetNames<WeightFormat>())}.");
     }
 
     /// <summary>An option that is wrong.</summary>

@@ -20,6 +20,7 @@ internal static class FineTuneReader
         loading.CheckPlacement();
         saved.Options.Device = loading.Device ?? saved.Options.Device;
         saved.Options.DType = loading.DType ?? saved.Options.DType;
+        saved.Options.WeightFormat = loading.WeightFormat ?? saved.Options.WeightFormat;
         loading.Configure?.Invoke(saved.Options);
         Check(saved.Options, parts, isConfigured: loading.Configure is not null);
         var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, ModelRole.Aligned);
@@ -61,7 +62,7 @@ internal static class FineTuneReader
     private static FineTunedModel LoadModel(IHostEnvironment environment, string folder, AsftFineTuneOptions options, AdapterFiles adapter)
     {
         var tokenizer = LanguageTokenizer.Load(folder);
-        var model = CausalLanguageModel.Load(folder, HostDefaults.Placement(environment, options.Device, options.DType));
+        var model = CausalLanguageModel.Load(folder, HostDefaults.Placement(environment, options.Device, options.DType), options.WeightFormat);
         try
         {
             // Every byte of the model's files was compared; that tells more than the adapter's own fingerprint.

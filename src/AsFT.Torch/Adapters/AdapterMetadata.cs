@@ -14,7 +14,7 @@ namespace AsFT.Torch.Adapters;
 /// </summary>
 internal static class AdapterMetadata
 {
-    public const string ModelKey = "asft_base_model", ConfigKey = "asft_adapter_config";
+    public const string ModelKey = "asft_base_model", ConfigKey = "asft_adapter_config", FormatKey = "asft_weight_format";
 
     // Fields that change nothing of what trained weights mean; whoever publishes an adapter, or trains it further, may edit them.
     private static readonly string[] Descriptive = ["auto_mapping", "base_model_name_or_path", "inference_mode", "init_lora_weights", "lora_dropout", "peft_version", "revision", "task_type"];
@@ -22,7 +22,7 @@ internal static class AdapterMetadata
     public static Dictionary<string, string> Of(LoraAdapter adapter, string config)
     {
         using var document = JsonDocument.Parse(config);
-        return new() { ["format"] = "pt", [ModelKey] = adapter.ModelFingerprint, [ConfigKey] = Digest(document.RootElement) };
+        return new() { ["format"] = "pt", [ModelKey] = adapter.ModelFingerprint, [ConfigKey] = Digest(document.RootElement), [FormatKey] = adapter.WeightFormat.ToString() };
     }
 
     /// <summary>Hash that tells a model by the matrices that an adapter changes.</summary>
@@ -32,6 +32,10 @@ internal static class AdapterMetadata
     /// <summary>Whether the layers are those that an adapter was trained on; null where its file does not tell.</summary>
     public static bool? IsOf(SafetensorsFile weights, IEnumerable<LinearLayer> targets) =>
         weights.Metadata.TryGetValue(ModelKey, out var made) ? made == Fingerprint(targets) : null;
+
+    /// <summary>How the weights below the adapter were held while it was trained; null where the file does not tell.</summary>
+    public static WeightFormat? FormatOf(SafetensorsFile weights) =>
+        Enum.TryParse<WeightFormat>(weights.Metadata.GetValueOrDefault(FormatKey), out var format) && Enum.IsDefined(format) ? format : null;
 
     /// <summary>Makes sure that weights and configuration were written together, where the weights tell.</summary>
     /// <exception cref="InvalidDataException">They were not.</exception>

@@ -16,6 +16,7 @@ public sealed class LoraAdapter : IDisposable
         Layers = layers;
         _dropout = dropout;
         foreach (var layer in layers) layer.Target.Adapter = layer;
+        WeightFormat = FormatBelow();
         ModelFingerprint = AdapterMetadata.Fingerprint(layers.Select(layer => layer.Target));
     }
 
@@ -33,6 +34,9 @@ public sealed class LoraAdapter : IDisposable
     /// matrices as the model's files hold them, the same for the same numbers however they are stored. It is saved with the adapter.
     /// </summary>
     public string ModelFingerprint { get; }
+
+    /// <summary>How the weights below are held while the adapter is trained; of one that was read, how they were held, where its file tells. It corrects them, errors of quantising included.</summary>
+    public WeightFormat WeightFormat { get; internal set; }
 
     /// <summary>Whether the adapter was made on the model it is attached to; null: the files it was read from do not tell, as those that PEFT itself writes.</summary>
     public bool? IsOfThisModel { get; internal init; } = true;
@@ -96,6 +100,7 @@ public sealed class LoraAdapter : IDisposable
     public void Train(bool isTraining)
     {
         foreach (var layer in Layers) layer.IsTraining = isTraining;
+        if (isTraining) WeightFormat = FormatBelow();
     }
 
     /// <summary>
@@ -166,6 +171,8 @@ public sealed class LoraAdapter : IDisposable
     /// <summary>Adapter weights never fall below float32, so that small updates are not lost.</summary>
     internal static ScalarType AdapterDType(LinearLayer target) =>
         target.Weight.DType == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32;
+
+    private WeightFormat FormatBelow() => Layers.Select(layer => layer.Target.Weight.Format).FirstOrDefault(format => format != WeightFormat.Dense);
 
     private void AddToWeights(double sign)
     {

@@ -62,7 +62,7 @@ internal static class PeftFolder
             layers.Add(new LoraLayer(target, a, b, scaled.Scale((int)rank), dropout, layers.Count));
         }
         var isOfThisModel = AdapterMetadata.IsOf(file, layers.Select(layer => layer.Target));
-        var adapter = new LoraAdapter(options, layers, dropout) { IsOfThisModel = isOfThisModel, Origin = (Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), InputFile.Sha256(path)) };
+        var adapter = new LoraAdapter(options, layers, dropout) { IsOfThisModel = isOfThisModel, Origin = (Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), InputFile.Sha256(path)), WeightFormat = AdapterMetadata.FormatOf(file) ?? WeightFormat.Dense };
         if (isOfThisModel != false || allowOtherModel) return adapter;
         adapter.Dispose();
         throw new InvalidDataException($"The adapter in '{folder}' was trained on another model: the weights it changes are not those of this one. "

@@ -107,14 +107,15 @@ public sealed partial class AlignmentDirection
     /// <param name="path">A safetensors file, written whole or not at all; an older one is replaced.</param>
     /// <param name="format">How matrices are held, and the sources' fingerprints; null: float32, without fingerprints.</param>
     /// <param name="progress">Told after each layer.</param>
+    /// <param name="allowQuantized">Whether weights may be quantised ones; see <see cref="Build"/>.</param>
     /// <param name="cancellationToken">Checked before each layer.</param>
     /// <returns>Norms, in the order of the names.</returns>
     /// <exception cref="InvalidDataException">A checkpoint lacks a tensor, or shapes differ; names the layer.</exception>
     /// <exception cref="ArgumentException">The encoding and the rank do not go together.</exception>
     public static IReadOnlyList<AlignmentDirectionLayer> BuildToFile(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames, string path,
-        AlignmentDirectionFormat? format = null, IProgress<AlignmentDirectionProgress>? progress = null, CancellationToken cancellationToken = default)
+        AlignmentDirectionFormat? format = null, IProgress<AlignmentDirectionProgress>? progress = null, bool allowQuantized = false, CancellationToken cancellationToken = default)
     {
-        using var direction = Build(aligned, baseline, layerNames);
+        using var direction = Build(aligned, baseline, layerNames, allowQuantized);
         return direction.Save(path, format ?? new(), progress, cancellationToken);
     }
 

@@ -1,4 +1,5 @@
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models.Weights;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -28,10 +29,14 @@ public sealed partial class AlignmentDirection : IDisposable
     /// <param name="aligned">The aligned model, for instance a chat model.</param>
     /// <param name="baseline">The model it was made from.</param>
     /// <param name="layerNames">Layers wanted, as in the checkpoints without <c>.weight</c>. Biases play no part.</param>
-    /// <exception cref="InvalidDataException">A checkpoint lacks a tensor, or shapes differ; names the layer.</exception>
-    public static AlignmentDirection Build(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames)
+    /// <param name="allowQuantized">
+    /// Whether weights may be quantised ones: what two of them differ by is mostly the error of quantising, some 9 % of the weights in NF4 and
+    /// 1 % in 8 bits, and little of what alignment changed.
+    /// </param>
+    /// <exception cref="InvalidDataException">A checkpoint lacks a tensor, shapes differ, or weights are quantised; names the layer.</exception>
+    public static AlignmentDirection Build(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames, bool allowQuantized = false)
     {
-        var names = RequireMatching(aligned, baseline, layerNames);
+        var names = RequireMatching(aligned, baseline, layerNames, allowQuantized);
         var left = ModelCheckpoint.Open(aligned.Folder);
         try
         {
@@ -100,27 +105,38 @@ public sealed partial class AlignmentDirection : IDisposable
 
     private static ScalarType Widened(ScalarType dtype) => dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
 
-    private static string[] RequireMatching(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames)
+    private static string[] RequireMatching(ModelCheckpoint aligned, ModelCheckpoint baseline, IEnumerable<string> layerNames, bool allowQuantized)
     {
         ArgumentNullException.ThrowIfNull(aligned);
         ArgumentNullException.ThrowIfNull(baseline);
         ArgumentNullException.ThrowIfNull(layerNames);
         var names = layerNames.Distinct(StringComparer.Ordinal).ToArray();
         // Headers tell all that can be wrong; a run over many gigabytes must not fail at its last tensor.
-        foreach (var name in names) RequireMatching(aligned, baseline, name);
+        foreach (var name in names) RequireMatching(aligned, baseline, name, allowQuantized);
         return names;
     }
 
-    private static void RequireMatching(ModelCheckpoint aligned, ModelCheckpoint baseline, string name)
+    private static void RequireMatching(ModelCheckpoint aligned, ModelCheckpoint baseline, string name, bool allowQuantized)
     {
-        var (left, right) = (Entry(aligned, "aligned", name), Entry(baseline, "base", name));
-        if (left.Shape.Count != 2)
-            throw new InvalidDataException($"Layer '{name}' has a weight of shape {Shape(left.Shape)} in the aligned model '{aligned.Folder}'; a direction needs a matrix.");
-        foreach (var (checkpoint, entry) in new[] { (aligned, left), (baseline, right) })
-            if (entry.DType is not (SafetensorsDType.F16 or SafetensorsDType.BF16 or SafetensorsDType.F32 or SafetensorsDType.F64))
-                throw new InvalidDataException($"Layer '{name}' is stored as {entry.DType} in '{checkpoint.Folder}'; a direction needs F16, BF16, F32 or F64 weights, not quantized ones.");
-        if (!left.Shape.SequenceEqual(right.Shape))
-            throw new InvalidDataException($"Layer '{name}' has a weight of shape {Shape(left.Shape)} in the aligned model '{aligned.Folder}' and {Shape(right.Shape)} in the base model '{baseline.Folder}'; both must be versions of one model.");
+        foreach (var (checkpoint, role) in new[] { (aligned, "aligned"), (baseline, "base") })
+        {
+            var entry = Entry(checkpoint, role, name);
+            if (BitsAndBytes.StoredFormat(checkpoint, entry.Name) is { } stored)
+            {
+                if (!allowQuantized)
+                    throw new InvalidDataException($"Layer '{name}' is stored as {stored} in the {role} model '{checkpoint.Folder}'. What is left of quantised weights when two of them are subtracted is mostly the error of quantising: the direction would hold noise. "
+                        + "Give the checkpoint that is not quantised (the model that is trained may be quantised while it is loaded), or allow it (AllowQuantizedDirection, --allow-quantized-direction).");
+            }
+            else if (entry.DType is not (SafetensorsDType.F16 or SafetensorsDType.BF16 or SafetensorsDType.F32 or SafetensorsDType.F64))
+            {
+                throw new InvalidDataException($"Layer '{name}' is stored as {entry.DType} in '{checkpoint.Folder}'; a direction needs F16, BF16, F32 or F64 weights.");
+            }
+        }
+        var (left, right) = (BitsAndBytes.Shape(aligned, $"{name}.weight"), BitsAndBytes.Shape(baseline, $"{name}.weight"));
+        if (left.Count != 2)
+            throw new InvalidDataException($"Layer '{name}' has a weight of shape {Shape(left)} in the aligned model '{aligned.Folder}'; a direction needs a matrix.");
+        if (!left.SequenceEqual(right))
+            throw new InvalidDataException($"Layer '{name}' has a weight of shape {Shape(left)} in the aligned model '{aligned.Folder}' and {Shape(right)} in the base model '{baseline.Folder}'; both must be versions of one model.");
     }
 
     private static SafetensorsEntry Entry(ModelCheckpoint checkpoint, string role, string layerName) =>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Models.Weights;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -13,7 +14,7 @@ internal static class DirectionReader
     /// <param name="name">The layer, without <c>.weight</c>.</param>
     public static DirectionLayer LayerOf(ModelCheckpoint aligned, ModelCheckpoint baseline, string name)
     {
-        var shape = aligned.Entries[$"{name}.weight"].Shape;
+        var shape = BitsAndBytes.Shape(aligned, $"{name}.weight");
         return new(name, shape[0], shape[1], DTypeOf(aligned, baseline, name), shape[1], () => Read(aligned, baseline, name))
         {
             ReadBlocks = IsInBlocks(aligned, baseline, name) ? action => ForEachBlock(aligned, baseline, name, action) : null,
@@ -31,7 +32,7 @@ internal static class DirectionReader
         var dtype = DTypeOf(aligned, baseline, layerName);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        return new LayerDirection(aligned.Read(name, dtype).sub_(baseline.Read(name, dtype)));
+        return new LayerDirection(BitsAndBytes.ReadDense(aligned, name, dtype).sub_(BitsAndBytes.ReadDense(baseline, name, dtype)));
     }
 
     /// <summary>Format of D.</summary>

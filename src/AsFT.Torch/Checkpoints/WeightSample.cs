@@ -13,7 +13,7 @@ internal static class WeightSample
 {
     private const int Count = 64;
 
-    /// <summary>From a file, as stored; null where the tensor is not there or is stored otherwise than as floating-point numbers.</summary>
+    /// <summary>From a file, as stored; null where the tensor is not there or is stored otherwise than as floating-point numbers or quantised codes, which stand for themselves.</summary>
     public static double[]? Of(ModelCheckpoint checkpoint, string name)
     {
         if (!checkpoint.Entries.TryGetValue(name, out var entry) || entry.ByteCount == 0) return null;
@@ -23,6 +23,7 @@ internal static class WeightSample
             SafetensorsDType.F16 => bytes => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes),
             SafetensorsDType.F32 => bytes => BinaryPrimitives.ReadSingleLittleEndian(bytes),
             SafetensorsDType.F64 => bytes => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
+            SafetensorsDType.U8 or SafetensorsDType.I8 => bytes => bytes[0],
             _ => null,
         };
         if (read is null) return null;

@@ -64,7 +64,7 @@ public sealed class FineTuner
         using var controller = Controller(loop.Plan.TotalSteps);
         loop.Controller = controller;
         if (_options.CheckpointFolder is { } folder)
-            loop.Checkpoint = new TrainingCheckpoint(folder, TrainingCheckpoint.Fingerprint(_model, _adapter, _penalty, _options, examples, validation, controller is null ? null : HeldOutRefusals),
+            loop.Checkpoint = new TrainingCheckpoint(folder, TrainingCheckpoint.Fingerprint(_model, _adapter, _penalty, _options, examples, validation, controller is null ? null : HeldOutRefusals), _model.Format,
                 loop.Parameters, loop.Optimizer, controller);
         return loop.Run(cancellationToken) with
         {

@@ -35,7 +35,7 @@ internal sealed record TrainingState
 /// One file with all that a run needs to go on as if it had never stopped: adapter, optimizer, best adapter so far
 /// and position; the order of examples and the dropout masks follow from seed and step. A run with other data or other options is refused.
 /// </summary>
-internal sealed class TrainingCheckpoint(string folder, string fingerprint, FlatParameters parameters, AdamW optimizer, PenaltyController? controller = null)
+internal sealed class TrainingCheckpoint(string folder, string fingerprint, WeightFormat format, FlatParameters parameters, AdamW optimizer, PenaltyController? controller = null)
 {
     private const string FileName = "training-state.safetensors";
 
@@ -57,6 +57,7 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         {
             ["format"] = "asft-training-state",
             ["fingerprint"] = fingerprint,
+            ["weight_format"] = format.ToString(),
             ["step"] = Text(state.Step),
             ["epoch_sum"] = Text(state.EpochCrossEntropy.Sum),
             ["epoch_count"] = Text(state.EpochCrossEntropy.Count),
@@ -74,6 +75,8 @@ internal sealed class TrainingCheckpoint(string folder, string fingerprint, Flat
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         using var file = SafetensorsFile.Open(Path);
+        if ((file.Metadata.GetValueOrDefault("weight_format") ?? nameof(WeightFormat.Dense)) is var made && made != format.ToString())
+            throw new InvalidDataException($"'{Path}' is from a run on weights that were held as {SafetensorsHeader.Shown(made)}; those of this run are {format}. Give the same {nameof(WeightFormat)}, or another CheckpointFolder.");
         if (Metadata(file, "fingerprint") != fingerprint)
             throw new InvalidDataException($"'{Path}' is from a run with another model, other examples, options or adapter, or of an earlier version; give the same ones, or another CheckpointFolder.");
         Restore(file, "values", parameters.Values);

@@ -32,6 +32,23 @@ internal static class BitsAndBytes
     public static IEnumerable<string> Parts(string name) =>
         [name + ".absmax", name + ".quant_map", name + ".nested_absmax", name + ".nested_quant_map", name + State + Nf4, name + State + Fp4, Scales(name), Stem(name) + "weight_format"];
 
+    /// <summary>Shape of a tensor, were it stored as numbers.</summary>
+    /// <exception cref="InvalidDataException">Its state is damaged.</exception>
+    public static IReadOnlyList<long> Shape(ModelCheckpoint checkpoint, string name) => StoredFormat(checkpoint, name) != WeightFormat.Nf4 ? checkpoint.Entries[name].Shape
+        : TryRead(checkpoint, name, out var state, out var problem) ? state.Shape : throw new InvalidDataException($"In '{checkpoint.Folder}' {problem}.");
+
+    /// <summary>A tensor as numbers, however it is stored; on the CPU.</summary>
+    /// <exception cref="InvalidDataException">What it is stored with is damaged.</exception>
+    public static Tensor ReadDense(ModelCheckpoint checkpoint, string name, ScalarType? dtype = null)
+    {
+        if (StoredFormat(checkpoint, name) is null) return checkpoint.Read(name, dtype);
+        long[] shape = [.. Shape(checkpoint, name)];
+        if (shape.Length != 2 || Problem(checkpoint, name, shape) is not null)
+            throw new InvalidDataException($"In '{checkpoint.Folder}' {Problem(checkpoint, name, shape) ?? $"tensor '{name}' is no matrix"}.");
+        using var matrix = Read(checkpoint, name, shape[0], shape[1], new ComputePlacement(CPU, dtype ?? ScalarType.Float32));
+        return matrix.Dense();
+    }
+
     /// <summary>Why a stored matrix is not the one that is wanted; null where it is.</summary>
     public static string? Problem(ModelCheckpoint checkpoint, string name, long[] shape)
     {
