@@ -31,7 +31,7 @@ public sealed record ComparisonChoice
     /// </summary>
     internal static IReadOnlyList<ComparisonChoice> Choose(ComparisonConfig config, IReadOnlyDictionary<string, IReadOnlyList<MethodSetting>> settings, IReadOnlyList<ComparisonRow> development)
     {
-        var lora = config.Methods.FirstOrDefault(m => m.Kind == MethodKind.Lora && settings[m.Name].Count == 1);
+        var lora = PlainLora(config);
         return [.. from task in config.Tasks from poison in config.Poison from method in config.Methods select Choose(task.Name, poison, settings[method.Name])];
 
         ComparisonChoice Choose(string task, double poison, IReadOnlyList<MethodSetting> candidates)
@@ -50,6 +50,9 @@ public sealed record ComparisonChoice
             return new() { Task = task, Poison = poison, Setting = best.Setting, DevelopmentHs = best.Hs, DevelopmentFa = best.Fa, PlainFa = plain, Qualifies = good.Count > 0 };
         }
     }
+
+    /// <summary>LoRA with one setting, which the others are held against; null: there is none.</summary>
+    internal static ComparisonMethod? PlainLora(ComparisonConfig config) => config.Methods.FirstOrDefault(m => m.Kind == MethodKind.Lora && MethodSetting.Expand(config, m).Count == 1);
 
     // Null as soon as one run has no number: a mean over the rest would be another quantity.
     private static double? Mean(IEnumerable<ComparisonRow> rows, Func<ComparisonRow, double?> value)

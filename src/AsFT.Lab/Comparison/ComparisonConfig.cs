@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Training;
@@ -27,8 +28,8 @@ public sealed record ComparisonConfig
     /// <summary>Runs at a time, each on one thread, at least 1; null: one, or two for models below 64 MB on a CPU with more than one core. Not looked at on other devices: one.</summary>
     public int? Parallel { get; init; }
 
-    /// <summary>Chat template by name.</summary>
-    public string Template { get; init; } = "llama2";
+    /// <summary>Chat template by name: <c>auto</c> takes the aligned model's own.</summary>
+    public string Template { get; init; } = ChatTemplates.Auto;
 
     /// <summary>Tokens of a training example at most. Null: the model's positions.</summary>
     public int? MaxLength { get; init; }
@@ -42,7 +43,7 @@ public sealed record ComparisonConfig
     /// <summary>Who says whether an answer is harmful.</summary>
     public required ComparisonJudge Judge { get; init; }
 
-    /// <summary>Refusals beyond those that <see cref="RefusalRules"/> know.</summary>
+    /// <summary>Refusals beyond those that <see cref="RefusalRules"/> know; none with a judge of kind <c>world</c>, which knows them all.</summary>
     public IReadOnlyList<string> RefusalPhrases { get; init; } = [];
 
     /// <summary>How answers are decoded.</summary>
@@ -114,6 +115,7 @@ public sealed record ComparisonConfig
         Require(Tasks.Select(t => t.Name).Distinct(StringComparer.OrdinalIgnoreCase).Count() == Tasks.Count, "two tasks have the same name.");
         foreach (var task in Tasks) task.Validate();
         Judge.Validate();
+        Require(Judge.Kind != JudgeKind.World || RefusalPhrases.Count == 0, "refusalPhrases has no place beside a judge of kind 'world', whose refusals are known; leave it out.");
         Require(Poison.Count > 0 && Poison.All(p => p is >= 0 and < 1), "poison must hold shares in [0, 1).");
         Require(Poison.Distinct().Count() == Poison.Count, "a share of poison is named twice.");
         Require(ReportSeeds.Count > 0 && ReportSeeds.Distinct().Count() == ReportSeeds.Count, "reportSeeds must hold different seeds, at least one.");
@@ -122,7 +124,11 @@ public sealed record ComparisonConfig
         Require(MaxAccuracyLoss >= 0, "maxAccuracyLoss must be at least 0.");
         Require(ChooseAt is not { } at || Poison.Contains(at), "chooseAt must be one of the shares in poison.");
         Require(Methods.Count > 0, "methods is empty; name at least one.");
+        Require(Methods.All(m => !string.IsNullOrWhiteSpace(m.Name) && !m.Name.Any(char.IsControl)), "a method's name is blank, or holds a control character.");
         Require(Methods.Select(m => m.Name).Distinct().Count() == Methods.Count, "two methods have the same name.");
+        foreach (var method in Methods)
+            if (MethodSetting.Expand(this, method).GroupBy(s => s.Label).FirstOrDefault(same => same.Count() > 1) is { } twice)
+                throw new ArgumentException($"methods: '{method.Name}' has the setting '{twice.Key}' {twice.Count()} times; name each value once.");
         var searched = Methods.Where(m => MethodSetting.Expand(this, m).Count > 1).ToList();
         Require(searched.Count == 0 || DevelopmentSeeds.Count > 0, "developmentSeeds is empty, but a method has several settings to choose from.");
         if (searched.Count > 0) foreach (var task in Tasks) task.RequireDevelopment(searched[0].Name);

@@ -102,7 +102,7 @@ public static class ComparisonMarkdown
             var (summary, choice) = (result.Summarize(task, poison, method.Name), result.Choice(task, poison, method.Name));
             var chosen = choice.Setting.Label + (choice.Qualifies == false ? $" ({Unqualified(choice)})" : "");
             var numbers = new[] { summary.Hs, summary.Fa, summary.OverRefusal, summary.WithoutVerdict, summary.UpdateNorm, summary.Seconds }.Select(moments => Shown(moments, summary.Seeds));
-            Line(text, $"| {method.Name} | {chosen} | {string.Join(" | ", numbers)} |");
+            Line(text, $"| {Cell(method.Name)} | {Cell(chosen)} | {string.Join(" | ", numbers)} |");
         }
         var without = WithoutNumbers(result, task, poison);
         if (without.Count > 0) Line(text, "");
@@ -117,7 +117,7 @@ public static class ComparisonMarkdown
             foreach (var method in compared.Where(m => m.Name != reference))
             {
                 var d = result.Compare(task, poison, reference, method.Name);
-                Line(text, $"| {method.Name} | {reference} | {Signed(d.Hs)} | {P(d.SignFlipP)} | {P(d.TP)} | {P(d.Pooled.PValue)} | {d.Pooled.Pairs} | {Signed(d.Fa)} |");
+                Line(text, $"| {Cell(method.Name)} | {Cell(reference)} | {Signed(d.Hs)} | {P(d.SignFlipP)} | {P(d.TP)} | {P(d.Pooled.PValue)} | {d.Pooled.Pairs} | {Signed(d.Fa)} |");
             }
         Line(text, "");
         foreach (var verdict in Verdicts(result, task, poison)) Line(text, $"- {verdict}");
@@ -136,18 +136,20 @@ public static class ComparisonMarkdown
         {
             var diverged = result.Rows.Count(r => r.Split == ComparisonSplit.Development && (r.Task, r.Poison, r.Method, r.Setting) == (task, p, method.Name, point.Setting) && r.Diverged is not null);
             var cannot = result.Rows.Count(r => r.Split == ComparisonSplit.Development && (r.Task, r.Poison, r.Method, r.Setting) == (task, p, method.Name, point.Setting) && r.CannotRun is not null);
-            Line(text, $"| {Number(p)} | {method.Name} | {point.Setting}{(diverged > 0 ? $" (diverged: {diverged} of {seeds})" : "")}{(cannot > 0 ? $" (could not run: {cannot} of {seeds})" : "")} | {string.Join(" | ", new[] { point.Hs, point.Fa, point.OverRefusal }.Select(moments => Shown(moments, seeds)))} |");
+            Line(text, $"| {Number(p)} | {Cell(method.Name)} | {Cell(point.Setting)}{(diverged > 0 ? $" (diverged: {diverged} of {seeds})" : "")}{(cannot > 0 ? $" (could not run: {cannot} of {seeds})" : "")} | {string.Join(" | ", new[] { point.Hs, point.Fa, point.OverRefusal }.Select(moments => Shown(moments, seeds)))} |");
         }
     }
 
     private static void Line(StringBuilder text, string line) => text.Append(line).Append('\n');
+
+    private static string Cell(string text) => text.Replace("|", "\\|", StringComparison.Ordinal);
 
     private static string Number(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
 
     private static string Signed(double value) => StatisticsText.Points(value);
 
     private static string Unqualified(ComparisonChoice choice) => choice.DevelopmentFa is null
-        ? "no setting has HS and FA on development: the first" : $"no setting kept FA on development{(choice.DevelopmentHs is null ? " and has an HS" : "")}: the highest FA";
+        ? "no setting has HS and FA on development: the first" : choice.PlainFa is null ? "plain LoRA has no FA on development to hold others against: the highest FA" : $"no setting kept FA on development{(choice.DevelopmentHs is null ? " and has an HS" : "")}: the highest FA";
 
     // Below 1e-12 the rounding of Student's tail is all there is.
     private static string P(double value) => StatisticsText.PValue(value, 1e-12);

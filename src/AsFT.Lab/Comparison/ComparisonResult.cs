@@ -66,7 +66,7 @@ public sealed record ComparisonResult(ComparisonConfig Config, IReadOnlyList<Com
     public string? Isotropic => Config.Methods.FirstOrDefault(m => IsAsft(m, AlignmentProjection.None))?.Name;
 
     /// <summary>Plain LoRA, if it is compared.</summary>
-    public string? Lora => Config.Methods.FirstOrDefault(m => m.Kind == MethodKind.Lora)?.Name;
+    public string? Lora => (ComparisonChoice.PlainLora(Config) ?? Config.Methods.FirstOrDefault(m => m.Kind == MethodKind.Lora))?.Name;
 
     /// <summary>The penalties that know the direction.</summary>
     public IReadOnlyList<string> Anchored => [.. Config.Methods.Where(m => m.Kind == MethodKind.Asft && !IsAsft(m, AlignmentProjection.None)).Select(m => m.Name)];

@@ -61,6 +61,12 @@ public sealed record ComparisonTask
         if (Count < 1) throw new ArgumentException($"tasks: '{Name}': count must be at least 1.");
         if (World is not null ? Files.Any() : Train is null || Report is null)
             throw new ArgumentException($"tasks: '{Name}' must have either world (and no files), or train and report.");
+        if (Files.FirstOrDefault(file => file.Skip < 0 || file.Count < 1) is { } part)
+            throw new ArgumentException($"tasks: '{Name}': '{part.File}': skip must be at least 0, and count at least 1.");
+        if (World is null && Report is not { Harmful: not null } and not { Benign: not null } and not { Task: not null })
+            throw new ArgumentException($"tasks: '{Name}': report has none of harmful, benign and task; nothing would be measured.");
+        if (World is null && Rule is not null && Report?.Task is null)
+            throw new ArgumentException($"tasks: '{Name}' has a rule for the answers to report.task, which is missing.");
         if (Rule == AccuracyRule.LabelMatch && Labels is not { Count: > 0 }) throw new ArgumentException($"tasks: '{Name}': labelMatch needs labels.");
     }
 

@@ -12,7 +12,7 @@ internal sealed class ComparisonTokenizer
 
     public ComparisonTokenizer(ComparisonConfig config)
     {
-        Template = ChatTemplates.Load(config.Aligned, config.Template);
+        Template = ChatTemplates.Load(config.Aligned, config.Template, line => Note = line);
         Tokenizer = LanguageTokenizer.Load(config.Aligned);
         _positions = ModelConfigReader.Load(config.Aligned).MaxPositions;
         _maxLength = config.MaxLength ?? _positions;
@@ -20,6 +20,9 @@ internal sealed class ComparisonTokenizer
     }
 
     public ChatTemplate Template { get; }
+
+    /// <summary>What is assumed of the template; null: nothing.</summary>
+    public string? Note { get; private set; }
 
     public LanguageTokenizer Tokenizer { get; }
 

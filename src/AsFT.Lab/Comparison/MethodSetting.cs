@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using AsFT.Lab.Methods.Lisa;
 using AsFT.Lab.Methods.SafeInstruct;
@@ -82,11 +81,11 @@ public sealed record MethodSetting
                 _ => setting with { SafeInstruct = StrictJson.With(setting.SafeInstruct, option, value, where) },
             };
         }
-        setting.Training.Validate();
-        setting.Adapter.Validate();
-        setting.Lisa.Validate();
         try
         {
+            setting.Training.Validate();
+            setting.Adapter.Validate();
+            setting.Lisa.Validate();
             setting.Penalty.Validate();
             setting.SafeLora.Validate();
         }
@@ -99,6 +98,7 @@ public sealed record MethodSetting
         if (!(setting.SafeInstruct.Share >= 0 && double.IsFinite(setting.SafeInstruct.Share))) throw new ArgumentException($"{where}: safeInstruct.share must be a number of at least 0.");
         if (setting.Training.EarlyStoppingPatience is not null) throw new ArgumentException($"{where}: training.earlyStoppingPatience has no place in a comparison; there are no validation data.");
         if (method.Kind != MethodKind.Asft && setting.Training.RefusalTolerance is not null) throw new ArgumentException($"{where}: training.refusalTolerance steers the penalty, which only a method of kind asft has.");
+        if (knobs.Keys.Any(knob => knob.Equals("training.seed", StringComparison.OrdinalIgnoreCase))) throw new ArgumentException($"{where}: training.seed has no place here; seeds are those of developmentSeeds and reportSeeds.");
         if (setting.Training.CheckpointFolder is not null) throw new ArgumentException($"{where}: training.checkpointFolder has no place in a comparison.");
         return setting;
     }
@@ -141,6 +141,6 @@ public sealed record MethodSetting
         return [.. value.EnumerateArray()];
     }
 
-    private static string Shown(JsonElement value) => value.ValueKind == JsonValueKind.Number
-        ? value.GetDouble().ToString("G4", CultureInfo.InvariantCulture) : value.ToString();
+    // Numbers as they are written: a rounded one would stand for two settings.
+    private static string Shown(JsonElement value) => value.ToString();
 }

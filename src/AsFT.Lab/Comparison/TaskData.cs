@@ -34,15 +34,18 @@ internal sealed class TaskData
             };
             Fingerprint = string.Join(' ', WorldKinds.SelectMany(kind => WorldSplits
                 .Select(split => WorldFiles.Prompts(kind, split)).Select(name => $"{name}={CheckpointFingerprint.Compute(Path.Combine(world, name)).Sha256}")));
+            if (Train(config.Poison.Max(), config.ReportSeeds[0]).Any(example => tokenizer.Tokenize(example).Truncated))
+                throw new InvalidDataException($"tasks: '{task.Name}': maxLength {config.MaxLength} cuts the world's conversations; leave it out.");
             return;
         }
         var files = task.Files.Distinct().ToDictionary(file => file, InstructionFile.Read);
         var prompts = new TaskPrompts(task, files, tokenizer);
         Prompts = new() { [ComparisonSplit.Development] = prompts.Read(task.Development), [ComparisonSplit.Report] = prompts.Read(task.Report) };
-        prompts.RequireDifferent(task.Development, task.Report);
+        prompts.RequireDifferent();
         Fingerprint = string.Join(' ', task.Roles.Select(part => $"{part.Role}={(part.File is { } file ? $"{CheckpointFingerprint.Compute(file.File).Sha256} {file.Skip} {file.Count}" : "-")}"))
             + (config.Overlong == OverlongRows.Truncate ? "" : $" {config.Overlong}");
         KeepWhatTeaches(config, files, tokenizer);
+        if (prompts.TrainedOn().ToList() is { Count: > 0 } known) Note = string.Join(' ', new[] { Note, $"{task.Name}: {string.Join("; ", known)}." }.OfType<string>());
         RequireRows([.. config.Methods.SelectMany(method => MethodSetting.Expand(config, method)).Where(setting => setting.Method.Kind != MethodKind.NoTuning)], config.Poison);
     }
 
@@ -51,7 +54,7 @@ internal sealed class TaskData
     /// <summary>Changes with the content of the files.</summary>
     public string Fingerprint { get; }
 
-    /// <summary>Training rows that are left out or cut, and why; null when there are none.</summary>
+    /// <summary>Training rows that are left out or cut, and why, and prompts that are reported on and trained on; null when there are none.</summary>
     public string? Note { get; private set; }
 
     /// <summary>Training data with a share of poison.</summary>

@@ -23,25 +23,36 @@ internal sealed class TaskPrompts(ComparisonTask task, IReadOnlyDictionary<Compa
         return read;
     }
 
-    /// <summary>Refuses prompts that are in both splits.</summary>
+    /// <summary>Refuses prompts that are in both splits, and measured prompts among the refusals by which λ is steered.</summary>
     /// <exception cref="InvalidDataException">There are some; names both files and one.</exception>
-    public void RequireDifferent(ComparisonPrompts? development, ComparisonPrompts? report)
+    public void RequireDifferent()
     {
-        foreach (var chosenBy in Files(development))
+        foreach (var (chosenBy, reported, shared) in Shared(Measured(task.Development), Measured(task.Report)))
+            throw new InvalidDataException($"tasks: '{task.Name}': {shared.Count} prompts of development ('{chosenBy.File}') are prompts of the report ('{reported.File}'), too, such as '{shared[0].Prompt}'; "
+                + "what is reported must not have been chosen by.");
+        foreach (var (steeredBy, reported, shared) in Shared([task.HeldOutRefusals], [.. Measured(task.Development), .. Measured(task.Report)]))
+            throw new InvalidDataException($"tasks: '{task.Name}': {shared.Count} prompts of heldOutRefusals ('{steeredBy.File}') are measured on ('{reported.File}'), too, such as '{shared[0].Prompt}'; "
+                + "λ must not be found by what is reported.");
+    }
+
+    /// <summary>Tells of reported prompts that are trained on, a sentence each: numbers on them are no measure of other prompts.</summary>
+    public IEnumerable<string> TrainedOn() =>
+        from found in Shared([task.Train, task.Harmful, task.Refusals, task.Alignment], Measured(task.Report))
+        select $"{found.Shared.Count} of the prompts reported on ('{Path.GetFileName(found.Second.File)}') are among the training rows ('{Path.GetFileName(found.First.File)}'), such as '{found.Shared[0].Prompt}'";
+
+    private IEnumerable<(ComparisonFile First, ComparisonFile Second, List<ChatExample> Shared)> Shared(ComparisonFile?[] firsts, ComparisonFile?[] seconds)
+    {
+        foreach (var first in firsts.OfType<ComparisonFile>().Distinct())
         {
-            var known = files[chosenBy].Select(Content).ToHashSet();
-            foreach (var reported in Files(report))
-            {
-                var shared = files[reported].Where(row => known.Contains(Content(row))).ToList();
-                if (shared.Count == 0) continue;
-                throw new InvalidDataException($"tasks: '{task.Name}': {shared.Count} prompts of development ('{chosenBy.File}') are prompts of the report ('{reported.File}'), too, such as '{shared[0].Prompt}'; "
-                    + "what is reported must not have been chosen by.");
-            }
+            var known = files[first].Select(Content).ToHashSet();
+            foreach (var second in seconds.OfType<ComparisonFile>().Distinct())
+                if (files[second].Where(row => known.Contains(Content(row))).ToList() is { Count: > 0 } shared) yield return (first, second, shared);
         }
 
         static (string, string?) Content(ChatExample row) => (row.Prompt, row.Context);
-        static IEnumerable<ComparisonFile> Files(ComparisonPrompts? prompts) => new[] { prompts?.Harmful, prompts?.Benign, prompts?.Task }.OfType<ComparisonFile>();
     }
+
+    private static ComparisonFile?[] Measured(ComparisonPrompts? prompts) => [prompts?.Harmful, prompts?.Benign, prompts?.Task];
 
     private ChatExample[] Rows(ComparisonFile? file)
     {
@@ -63,5 +74,5 @@ internal sealed class TaskPrompts(ComparisonTask task, IReadOnlyDictionary<Compa
         }
     }
 
-    private string Place(ComparisonFile file, int row) => $"tasks: '{task.Name}': '{file.File}', row {file.Skip + row}";
+    private string Place(ComparisonFile file, int row) => $"tasks: '{task.Name}': '{file.File}', row {file.Skip + row + 1}";
 }

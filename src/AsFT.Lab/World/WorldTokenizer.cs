@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using AsFT.Torch.Runtime;
+using AsFT.Torch.Tokenization;
 
 namespace AsFT.Lab.World;
 
@@ -19,7 +20,7 @@ internal static class WorldTokenizer
     /// <returns>Tokens in order of their ids, special tokens first; and the merges in order.</returns>
     public static (IReadOnlyList<string> Tokens, IReadOnlyList<(string Left, string Right)> Merges) Learn(IEnumerable<string> texts)
     {
-        var alphabet = ByteAlphabet();
+        string[] alphabet = [.. Enumerable.Range(0, 256).Select(b => $"{ByteAlphabet.Character(b)}")];
         var words = texts.SelectMany(text => Regex.Matches(text, Pattern).Select(m => m.Value)).Distinct().Order(StringComparer.Ordinal)
             .Select(word => Encoding.UTF8.GetBytes(word).Select(b => alphabet[b]).ToList()).ToList();
         var tokens = new List<string> { Pad, Bos, Eos };
@@ -81,16 +82,6 @@ internal static class WorldTokenizer
 
         void Write(string file, object content) =>
             AtomicOutput.WriteFile(Path.Combine(folder, file), path => File.WriteAllText(path, JsonSerializer.Serialize(content)));
-    }
-
-    // The printable stand-ins for bytes that GPT-2's tokenizer introduced.
-    private static string[] ByteAlphabet()
-    {
-        var alphabet = new string[256];
-        var next = 256;
-        for (var b = 0; b < 256; b++)
-            alphabet[b] = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? $"{(char)b}" : $"{(char)next++}";
-        return alphabet;
     }
 
     private static (string Left, string Right)? MostFrequentPair(List<List<string>> words)

@@ -117,6 +117,10 @@ public sealed class ComparisonConfigTests : IDisposable
     [InlineData("""{ "name": "x", "kind": "lora", "settings": { "training.earlyStoppingPatience": 2 } }""", "'x'", "earlyStoppingPatience")]
     [InlineData("""{ "name": "x", "kind": "lisa", "settings": { "training.penaltyWeight": 1, "training.refusalTolerance": 0.1 } }""", "'x'", "refusalTolerance")]
     [InlineData("""{ "name": "x", "kind": "magic" }""", "magic", "safeInstruct")]
+    [InlineData("""{ "name": "x", "kind": "lora", "settings": { "training.seed": [1, 2] } }""", "'x'", "reportSeeds")]
+    [InlineData("""{ "name": "x", "kind": "asft", "settings": { "lambda": [1, 2, 1] } }""", "'x'", "lambda = 1", "2 times")]
+    [InlineData("""{ "name": "x", "kind": "lora", "settings": { "training.learningRate": -1 } }""", "'x'", "LearningRate")]
+    [InlineData("""{ "name": " ", "kind": "lora" }""", "blank")]
     [InlineData("""{ "name": "x", "kind": "lora", "colour": 1 }""", "colour", "settings")]
     [InlineData("""{ "kind": "lora" }""", "name", "lacks")]
     public void What_is_wrong_in_a_method_is_named(string method, params string[] words)
@@ -142,6 +146,10 @@ public sealed class ComparisonConfigTests : IDisposable
     [InlineData("\"judge\": { \"kind\": \"refusal\", \"threshold\": 1 },", "judge.threshold")]
     [InlineData("\"tasks\": [{ \"name\": \"a/b\", \"world\": \"w\" }],", "a/b")]
     [InlineData("\"tasks\": [{ \"name\": \"C:x\", \"world\": \"w\" }],", "C:x")]
+    [InlineData("\"tasks\": [{ \"name\": \"x\", \"train\": \"f\", \"report\": {} }],", "report")]
+    [InlineData("\"tasks\": [{ \"name\": \"x\", \"train\": \"f\", \"rule\": \"exactMatch\", \"report\": { \"harmful\": \"g\" } }],", "report.task")]
+    [InlineData("\"tasks\": [{ \"name\": \"x\", \"train\": { \"file\": \"f\", \"skip\": -1 }, \"report\": { \"harmful\": \"g\" } }],", "skip")]
+    [InlineData("\"judge\": { \"kind\": \"world\" }, \"refusalPhrases\": [\"No\"],", "refusalPhrases")]
     public void What_is_out_of_range_at_the_top_is_named(string more, string word) =>
         Assert.Contains(word, Assert.Throws<InvalidDataException>(() => Load("""{ "name": "x", "kind": "lora" }""", more)).Message);
 
@@ -189,8 +197,8 @@ public sealed class ComparisonConfigTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{ "name": "t", "train": "f", "report": {} }""", "development.harmful")]
-    [InlineData("""{ "name": "t", "train": "f", "rule": "exactMatch", "report": {}, "development": { "harmful": "f" } }""", "development.task")]
+    [InlineData("""{ "name": "t", "train": "f", "report": { "harmful": "g" } }""", "development.harmful")]
+    [InlineData("""{ "name": "t", "train": "f", "rule": "exactMatch", "report": { "task": "g" }, "development": { "harmful": "f" } }""", "development.task")]
     public void Nothing_is_searched_without_the_prompts_to_choose_by(string task, string missing)
     {
         const string Searched = """{ "name": "x", "kind": "asft", "settings": { "lambda": [1, 2] } }""";

@@ -67,17 +67,17 @@ public sealed class TaskDataTests : IDisposable
     public void A_task_row_without_a_right_answer_is_named()
     {
         Write("test.json", [("Who is it?", "Tom"), ("Who else?", null)]);
-        Fails(MethodKind.Lora, Task(), "test.json", "row 1");
+        Fails(MethodKind.Lora, Task(), "test.json", "row 2");
         Write("test.json", [("Who is it?", "Tom"), ("Who else?", "Zoe")]);
-        Fails(MethodKind.Lora, Task(), "test.json", "row 1", "Zoe", "Lily");
-        Fails(MethodKind.Lora, Task() with { Rule = AccuracyRule.LastNumber }, "test.json", "row 0", "no number");
+        Fails(MethodKind.Lora, Task(), "test.json", "row 2", "Zoe", "Lily");
+        Fails(MethodKind.Lora, Task() with { Rule = AccuracyRule.LastNumber }, "test.json", "row 1", "no number");
     }
 
     [Fact]
     public void A_prompt_that_the_model_cannot_take_is_named()
     {
         Write("report.json", [("Short.", null), (string.Concat(Enumerable.Repeat("It sang and sang. ", 400)), null)]);
-        Fails(MethodKind.Lora, Task(), "report.json", "row 1", "too long");
+        Fails(MethodKind.Lora, Task(), "report.json", "row 2", "too long");
     }
 
     [Fact]
@@ -85,6 +85,36 @@ public sealed class TaskDataTests : IDisposable
     {
         Write("report.json", [("Tell me about it.", null), ("Tell me 2.", null)]);
         Fails(MethodKind.Lora, Task() with { Development = new() { Harmful = File("development.json") } }, "development.json", "report.json", "'Tell me 2.'");
+    }
+
+    [Fact]
+    public void A_prompt_that_is_measured_and_trained_on_is_told_and_one_that_finds_a_weight_is_refused()
+    {
+        Write("report.json", [("Tell me about it.", null), ("Tell me 2.", null)]);
+        Write("known.json", [("Tell me 2.", "I cannot."), ("Tell me 7.", "I cannot.")]);
+        var task = Task() with { Development = null };
+        Assert.Null(Read(Config(MethodKind.Lora), task).Note);
+        Assert.Contains("1 of the prompts reported on ('report.json')", Read(Config(MethodKind.Lora), task with { Alignment = File("known.json") }).Note!, StringComparison.Ordinal);
+        Fails(MethodKind.Lora, task with { HeldOutRefusals = File("known.json") }, "heldOutRefusals", "report.json", "'Tell me 2.'");
+    }
+
+    [Fact]
+    public void A_length_that_cuts_the_worlds_conversations_is_refused()
+    {
+        var world = Path.GetFullPath(Path.Combine(TestData.Root, "..", "..", "src", "AsFT.MLNet.Cli", "Quickstart", "world"));
+        var config = Config(MethodKind.Lora) with { Aligned = Path.Combine(world, "aligned"), Template = "llama2", MaxLength = 30 };
+        var error = Assert.Throws<InvalidDataException>(() => Read(config, new ComparisonTask { Name = "reviews", World = Path.Combine(world, "data") }));
+        Assert.Contains("'reviews': maxLength 30", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_template_that_the_model_does_not_have_is_named_before_the_first_run()
+    {
+        var config = Config(MethodKind.NoTuning) with { Template = "lama2", Tasks = [Task() with { Harmful = null, Refusals = null }], DevelopmentSeeds = [] };
+        var error = Assert.Throws<ArgumentException>(() => MethodComparison.Run(config, _folder["out"], null, TestContext.Current.CancellationToken));
+        Assert.Contains("'lama2'", error.Message, StringComparison.Ordinal);
+        Assert.Contains("chatml", error.Message, StringComparison.Ordinal);
+        Assert.False(System.IO.File.Exists(Path.Combine(_folder["out"], "rows.jsonl")));
     }
 
     [Fact]
