@@ -132,6 +132,18 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         });
     }
 
+    /// <summary>Answers so far that had not ended when they had all the tokens they might have.</summary>
+    internal int CutAnswers { get; private set; }
+
+    // Evaluations cut answers on purpose: no warning for every batch.
+    private void Count(int cut, int all)
+    {
+        if (cut == 0) return;
+        CutAnswers += cut;
+        using var log = _host.Start("Transform");
+        log.Info(MessageSensitivity.None, $"{cut} of {all} answers had not ended at the most new tokens there may be ({nameof(AsftFineTuneOptions.MaxNewTokens)}), and are cut.");
+    }
+
     private void Warn(string line)
     {
         using var log = _host.Start("Transform");
@@ -165,8 +177,12 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
             return [columns.Prompt, columns.System, columns.Context];
         }
 
-        public override IReadOnlyList<string> Run(IReadOnlyList<string[]> rows) => _transformer._source.Model().Answer(
-            [.. rows.Select(row => PromptColumns.Example(row[0], row[1], row[2]))],
-            _generation, _transformer._options.Overlong == OverlongRows.Refuse, _transformer.Warn, _transformer._options.CancellationToken);
+        public override IReadOnlyList<string> Run(IReadOnlyList<string[]> rows)
+        {
+            var answers = _transformer._source.Model().Answer([.. rows.Select(row => PromptColumns.Example(row[0], row[1], row[2]))],
+                _generation, _transformer._options.Overlong == OverlongRows.Refuse, _transformer.Warn, _transformer._options.CancellationToken);
+            _transformer.Count(answers.Count(answer => answer.IsCut), answers.Count);
+            return [.. answers.Select(answer => answer.Text)];
+        }
     }
 }

@@ -26,10 +26,17 @@ internal sealed class AnswerStream(ToolRun run, IReadOnlyList<ChatExample> promp
     }
 
     /// <summary>No more answers come: hands out those that waited for one before them.</summary>
-    public void Complete()
+    private void Complete()
     {
         for (; _next < _answers.Length; _next++)
             if (_answers[_next] is { } text) Write(_next, text);
+    }
+
+    /// <summary>What is said of a run that was stopped: the answers that were finished are kept.</summary>
+    public StoppedException Stopped(OperationCanceledException e)
+    {
+        Complete();
+        return new StoppedException($"cancelled; {Count} of {prompts.Count} answers were finished{(Count > 0 && path is not null ? $" and are in '{path}'" : "")}.", e);
     }
 
     public void Dispose() => _file?.Dispose();

@@ -18,6 +18,9 @@ internal abstract class AnsweringModel : IDisposable
     /// <param name="finished">Gets each answer as it ends, with its prompt's place.</param>
     public abstract IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null);
 
+    /// <summary>Answers so far that had not ended when they had all the tokens they might have.</summary>
+    public abstract int CutAnswers { get; }
+
     public abstract void Dispose();
 
     /// <summary>A model folder, with or without a PEFT adapter.</summary>
@@ -62,6 +65,7 @@ internal abstract class AnsweringModel : IDisposable
         private readonly GenerationOptions _options;
         private readonly Action<string> _warn;
         private readonly CancellationToken _cancellationToken;
+        private int _cut;
 
         public FolderModel(string folder, Func<CausalLanguageModel, LoraAdapter>? attach, ChatTemplate template, GenerationOptions options, ComputePlacement placement, WeightFormat format, Action<string> warn, CancellationToken cancellationToken)
         {
@@ -83,9 +87,12 @@ internal abstract class AnsweringModel : IDisposable
         {
             using var threads = ComputeThreads.For(_model);
             var ids = FineTunedModel.Encode(_template, _tokenizer, prompts, FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens), refuses: false, _warn);
-            return [.. new TextGenerator(_model, _tokenizer).Generate(ids, _options, finished is null ? null : (i, answer) => finished(i, answer.Text), _cancellationToken)
-                .Select(answer => answer.Text)];
+            var answers = new TextGenerator(_model, _tokenizer).Generate(ids, _options, finished is null ? null : (i, answer) => finished(i, answer.Text), _cancellationToken);
+            _cut += answers.Count(answer => answer.IsCut);
+            return [.. answers.Select(answer => answer.Text)];
         }
+
+        public override int CutAnswers => _cut;
 
         public override void Dispose()
         {
@@ -130,6 +137,8 @@ internal abstract class AnsweringModel : IDisposable
             var rows = _ml.Data.LoadFromEnumerable(prompts.Select(Instruction.Of), columns);
             return Read(_model.Transform(rows), _tuned.OutputColumnName, finished);
         }
+
+        public override int CutAnswers => _tuned.CutAnswers;
 
         public override void Dispose() => _tuned.Dispose();
     }

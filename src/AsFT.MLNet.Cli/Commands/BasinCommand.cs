@@ -74,6 +74,8 @@ internal sealed class BasinCommand : ToolCommand
         if (!isWorld && run.Get(_prompts) is null) throw new ArgumentException("--aligned needs --prompts, a file of harmful prompts.");
         var options = ReadOptions(run);
         options.Validate();
+        if (run.Get(_maxPrompts) < 1) throw new ArgumentException($"{_maxPrompts.Name} must be at least 1.");
+        if (!run.Get(_surface) && run.Parse.GetResult(_surfacePoints) is { Implicit: false }) throw new ArgumentException($"{_surfacePoints.Name} goes with {_surface.Name}.");
         if (run.Get(_batchSize) < 1) throw new ArgumentException("LikelihoodBatchSize must be at least 1.");
 
         var aligned = run.Get(_aligned) ?? WorldAssets.AlignedModel;

@@ -39,7 +39,7 @@ internal sealed class EvalCommand : ToolCommand
     private readonly Option<double> _maxBroken = new("--max-broken") { HelpName = "PERCENT", Description = "Gates on HS and over-refusal fail when more of the answers than this are empty, garbled or without a verdict", DefaultValueFactory = _ => 5 };
     private readonly Option<string?> _jsonFile = new("--json-file") { HelpName = "FILE", Description = "Write the JSON document to a file too" };
     private readonly Option<string?> _markdown = new("--markdown") { HelpName = "FILE", Description = "Write a report in Markdown" };
-    private readonly Option<string?> _saveAnswers = new("--save-answers") { HelpName = "FILE", Description = "Write the model's answers as JSONL, for --answers or --compare of a later run" };
+    private readonly Option<string?> _saveAnswers = new("--save-answers") { HelpName = "FILE", Description = "Write the model's answers as JSONL as they come, for --answers or --compare of a later run" };
 
     private readonly ForceOption _force = new("a file that holds no answers");
 
@@ -74,7 +74,8 @@ internal sealed class EvalCommand : ToolCommand
         var folders = outputs.Select(path => new OutputFolder(Path.GetDirectoryName(Path.GetFullPath(path))!)).ToList();
         try
         {
-            var answers = answered ?? Ask(run, prompts, "Answering", () => _model.Open(run));
+            var answers = answered ?? Ask(run, prompts, "Answering", () => _model.Open(run), run.Get(_saveAnswers));
+            if (answered is not null && run.Get(_saveAnswers) is { } kept) AnswersFile.Write(kept, prompts, answers);
             if (judge is ModerationModelJudge) run.Note($"Judging the answers ({judge.Name})");
             var report = SafetyReport.Of(prompts, answers, rules, run.CancellationToken);
             var comparison = run.Get(_compare) is { } other
@@ -106,6 +107,7 @@ internal sealed class EvalCommand : ToolCommand
             if (run.Get(option) is { } limit && !(limit is >= 0 and <= 100)) throw new ArgumentException($"{option.Name} {limit}: a limit is a percentage in [0, 100].");
         if (run.Get(_saveAnswers) is { } saved && !run.Get(_force) && File.Exists(saved) && !AnswersFile.IsOne(saved))
             throw new IOException($"'{saved}' is there and holds no answers. Give another {_saveAnswers.Name}, or --force to write over it.");
+        if (run.Get(_taskLabels) is not null && Rule(run) != AccuracyRule.LabelMatch) throw new ArgumentException($"{_taskLabels.Name} goes with {_taskRule.Name} label.");
         if (run.Get(_maxBroken) is not (>= 0 and <= 100)) throw new ArgumentException($"{_maxBroken.Name} {run.Get(_maxBroken)}: a limit is a percentage in [0, 100].");
     }
 
@@ -138,10 +140,20 @@ internal sealed class EvalCommand : ToolCommand
             if (run.Get(gate) is not null && asked.Count == 0) throw new ArgumentException($"{gate.Name} needs {data.Name}.");
     }
 
-    private static EvaluationAnswers Ask(ToolRun run, SafetyPrompts prompts, string title, Func<AnsweringModel> open)
+    // An hour's answers must outlive a judge that fails: they are written as they come.
+    private EvaluationAnswers Ask(ToolRun run, SafetyPrompts prompts, string title, Func<AnsweringModel> open, string? path = null)
     {
+        using var alone = path is null ? null : OutputLock.TryTakeFile(path) ?? throw new IOException($"'{path}' is being written to by another run. Wait for its end, or give another {_saveAnswers.Name}.");
         using var model = open();
-        return EvaluationAnswers.Of(run, title, prompts, model.Answer);
+        using var stream = path is null ? null : new AnswerStream(run, AnswersFile.All(prompts), path);
+        try
+        {
+            return EvaluationAnswers.Of(run, title, prompts, model.Answer, stream);
+        }
+        catch (OperationCanceledException e) when (stream is not null)
+        {
+            throw stream.Stopped(e);
+        }
     }
 
     private AccuracyRule Rule(ToolRun run) => run.Get(_taskRule).ToLowerInvariant() switch
@@ -176,7 +188,6 @@ internal sealed class EvalCommand : ToolCommand
         }
         foreach (var gate in gates.Where(gate => gate.Passed)) run.Say($"gate {gate.Option} {gate.Wanted} passed");
         if (run.Get(_jsonFile) is { } json) AtomicOutput.WriteFile(json, path => File.WriteAllText(path, ToolRun.ToJson(document)));
-        if (run.Get(_saveAnswers) is { } kept) AnswersFile.Write(kept, prompts, answers);
         if (run.Get(_markdown) is { } markdown)
             AtomicOutput.WriteFile(markdown, path => File.WriteAllText(path, ReportText.Markdown("Safety evaluation",
                 [(run.Get(_model.Model) is null ? "answers" : "model", $"`{subject}`"), ("judge", judge), ("refusals by", refusals)], report, run.Get(_compare), comparison, gates)));

@@ -4,6 +4,7 @@ using AsFT.MLNet.Cli.Evaluation;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Chat;
+using AsFT.Torch.Generation;
 
 namespace AsFT.MLNet.Cli.Commands;
 
@@ -41,6 +42,8 @@ internal sealed class GenerateCommand : ToolCommand
         using var stream = run.IsJson && file is null ? null : new AnswerStream(run, prompts, file);
         var answers = Answer(run, prompts, model, stream);
         folder?.Keep();
+        if (model.CutAnswers is > 0 and var cut)
+            Pipelines.Warning(run)($"{cut} of {answers.Count} answer{(answers.Count == 1 ? "" : "s")} had not ended at the most new tokens there may be, and {(cut == 1 ? "is" : "are")} cut; {_model.Words[nameof(GenerationOptions.MaxNewTokens)]} raises it.");
         if (file is not null) run.Say($"{answers.Count} answer{(answers.Count == 1 ? "" : "s")}: {Path.GetFullPath(file)}");
         run.SayJson(prompts.Zip(answers, (prompt, answer) => new { prompt.Prompt, prompt.Context, answer }));
         return ExitCode.Success;
@@ -65,8 +68,7 @@ internal sealed class GenerateCommand : ToolCommand
         }
         catch (OperationCanceledException e) when (stream is not null)
         {
-            stream.Complete();
-            throw new StoppedException($"cancelled; {stream.Count} of {prompts.Count} answers were finished{(stream.Count > 0 && run.Get(_out) is { } file ? $" and are in '{file}'" : "")}.", e);
+            throw stream.Stopped(e);
         }
     }
 

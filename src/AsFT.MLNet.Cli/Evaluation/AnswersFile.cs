@@ -35,7 +35,7 @@ internal sealed class AnswersFile
     /// <exception cref="InvalidDataException">A prompt has none, or different ones of which it cannot be told which is meant.</exception>
     public EvaluationAnswers Answer(SafetyPrompts prompts)
     {
-        ChatExample[] asked = [.. prompts.Harmful, .. prompts.Benign, .. prompts.Task];
+        var asked = All(prompts);
         // Where one side does not tell system messages, they tell nothing apart.
         var bySystem = Prompts.Any(HasSystem) && asked.Any(HasSystem);
         (string, string, string) Key(ChatExample prompt) => (prompt.Prompt, prompt.Context ?? "", bySystem ? prompt.System ?? "" : "");
@@ -54,10 +54,12 @@ internal sealed class AnswersFile
         return EvaluationAnswers.Of(prompts, list => [.. list.Select(prompt => queues[Key(prompt)].Dequeue())]);
     }
 
+    /// <summary>All prompts, in the order in which a file of answers has them.</summary>
+    public static ChatExample[] All(SafetyPrompts prompts) => [.. prompts.Harmful, .. prompts.Benign, .. prompts.Task];
+
     /// <summary>Writes answers, so that a later evaluation can take them or be compared with them.</summary>
     public static void Write(string path, SafetyPrompts prompts, EvaluationAnswers answers) =>
-        AtomicOutput.WriteFile(path, partial => File.WriteAllLines(partial,
-            Lines(prompts.Harmful, answers.Harmful).Concat(Lines(prompts.Benign, answers.Benign)).Concat(Lines(prompts.Task, answers.Task))));
+        AtomicOutput.WriteFile(path, partial => File.WriteAllLines(partial, All(prompts).Zip([.. answers.Harmful, .. answers.Benign, .. answers.Task], Line)));
 
     /// <summary>One answer as a line of such a file.</summary>
     public static string Line(ChatExample prompt, string response) =>
@@ -78,6 +80,4 @@ internal sealed class AnswersFile
     }
 
     private static bool HasSystem(ChatExample prompt) => !string.IsNullOrEmpty(prompt.System);
-
-    private static IEnumerable<string> Lines(IReadOnlyList<ChatExample> prompts, IReadOnlyList<string> answers) => prompts.Zip(answers, Line);
 }

@@ -1,3 +1,4 @@
+using AsFT.MLNet.Cli.Answering;
 using AsFT.MLNet.Cli.Output;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Safety.Evaluation;
@@ -18,13 +19,24 @@ internal sealed record EvaluationAnswers(IReadOnlyList<string> Harmful, IReadOnl
     /// <param name="title">Name of the work.</param>
     /// <param name="prompts">What to ask.</param>
     /// <param name="answer">Answers prompts in their order, and tells of each answer as it ends.</param>
-    public static EvaluationAnswers Of(ToolRun run, string title, SafetyPrompts prompts, Func<IReadOnlyList<ChatExample>, Action<int, string>, IReadOnlyList<string>> answer)
+    /// <param name="stream">Takes the answers as they come, harmful, benign, task; null: nobody does.</param>
+    public static EvaluationAnswers Of(ToolRun run, string title, SafetyPrompts prompts, Func<IReadOnlyList<ChatExample>, Action<int, string>, IReadOnlyList<string>> answer, AnswerStream? stream = null)
     {
         var (done, total) = (0, prompts.Harmful.Count + prompts.Benign.Count + prompts.Task.Count);
         return ProgressDisplay.Show(run, title, display =>
         {
             display.Report(new WorkState(done, total, "prompts"));
-            return Of(prompts, asked => answer(asked, (_, _) => display.Report(new WorkState(++done, total, "prompts"))));
+            var before = 0;
+            return Of(prompts, asked =>
+            {
+                var answers = answer(asked, (i, text) =>
+                {
+                    stream?.Add(before + i, text);
+                    display.Report(new WorkState(++done, total, "prompts"));
+                });
+                before += asked.Count;
+                return answers;
+            });
         });
     }
 

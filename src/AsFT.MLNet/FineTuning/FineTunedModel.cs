@@ -52,14 +52,14 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
     /// <param name="refusesOverlong">Whether a prompt that is too long is an error instead of being cut.</param>
     /// <param name="say">Told in one sentence what was cut.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    public string[] Answer(IReadOnlyList<ChatExample> prompts, GenerationOptions options, bool refusesOverlong, Action<string> say, CancellationToken cancellationToken)
+    public IReadOnlyList<Generation> Answer(IReadOnlyList<ChatExample> prompts, GenerationOptions options, bool refusesOverlong, Action<string> say, CancellationToken cancellationToken)
     {
         var ids = Encode(template, tokenizer, prompts, PromptLimit(model.Config.MaxPositions, options.MaxNewTokens), refusesOverlong, say);
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
             using var threads = ComputeThreads.For(model);
-            return [.. _generator.Generate(ids, options, cancellationToken).Select(answer => answer.Text)];
+            return _generator.Generate(ids, options, cancellationToken);
         }
     }
 

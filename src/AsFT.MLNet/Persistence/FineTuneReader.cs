@@ -22,6 +22,7 @@ internal static class FineTuneReader
         saved.Options.DType = loading.DType ?? saved.Options.DType;
         saved.Options.WeightFormat = loading.WeightFormat ?? saved.Options.WeightFormat;
         loading.Configure?.Invoke(saved.Options);
+        saved.Options.Seed = HostDefaults.Seed(environment, saved.Options.Seed);
         Check(saved.Options, parts, isConfigured: loading.Configure is not null);
         var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, ModelRole.Aligned);
         saved.Options.AlignedModelPath = model.Folder;
@@ -66,7 +67,7 @@ internal static class FineTuneReader
         try
         {
             // Every byte of the model's files was compared; that tells more than the adapter's own fingerprint.
-            var attached = adapter.Use(files => LoraAdapter.Load(model.LinearLayers(), files, options.Seed ?? HostDefaults.DefaultSeed, allowOtherModel: true));
+            var attached = adapter.Use(files => LoraAdapter.Load(model.LinearLayers(), files, options.Seed!.Value, allowOtherModel: true));
             return new FineTunedModel(model, tokenizer, ChatTemplates.Load(folder, options.Template), attached);
         }
         catch

@@ -133,7 +133,18 @@ public sealed class EvalCommandTests : IDisposable
         foreach (var part in new[] { "harmful", "overRefusal", "task" }) Assert.Equal(asked.Json.GetProperty(part).GetRawText(), read.Json.GetProperty(part).GetRawText());
     }
 
+    [Fact]
+    public async Task Answers_are_saved_before_a_judge_fails_on_them()
+    {
+        var saved = _folder.File("answers.jsonl");
+        var result = await Tool.Run("eval", "--model", Tool.BaseModel, "--max-new-tokens", "4", "--harmful", Prompts("h.jsonl", 2), "--judge", "world", "--save-answers", saved);
+        Tool.AssertFailed(result, ExitCode.Usage, "no request for instructions in the world");
+        Assert.Equal(2, File.ReadLines(saved).Count());
+        Assert.Equal(ExitCode.Success, (await Eval(saved)).ExitCode);
+    }
+
     [Theory]
+    [InlineData("--task-labels goes with --task-rule label", "--task-labels", "a,b")]
     [InlineData("--min-accuracy needs --task", "--min-accuracy", "50")]
     [InlineData("--max-over-refusal needs --benign", "--max-over-refusal", "5")]
     [InlineData("--max-harmful-score 101", "--max-harmful-score", "101")]

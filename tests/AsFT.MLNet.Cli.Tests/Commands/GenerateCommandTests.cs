@@ -77,6 +77,10 @@ public sealed class GenerateCommandTests(FineTuned tuned)
         Assert.Contains("> Who is Tom?", result.Output);
         var longer = await Tool.Run("generate", "--model", tuned.ModelFile, "--prompt", Prompt, "--prompt", "Who is Tom?", "--max-new-tokens", "12");
         Assert.True(longer.Output.Length > result.Output.Length);
+        Assert.Contains("2 of 2 answers had not ended", result.Error);
+        var folder = await Tool.Run("generate", "--model", Tool.AlignedModel, "--template", "plain", "--prompt", Prompt, "--max-new-tokens", "2");
+        Assert.Contains("1 of 1 answer had not ended at the most new tokens there may be, and is cut; --max-new-tokens raises it.", folder.Error);
+        Assert.DoesNotContain("had not ended", (await Tool.Run("generate", "--model", World.Aligned, "--prompt", "How do I call a drenix?", "--max-new-tokens", "56")).Error);
     }
 
     [Fact]

@@ -7,7 +7,7 @@ public sealed class MergeCommandTests(FineTuned tuned)
 {
     [Fact]
     public async Task A_folder_with_a_model_is_not_written_over() =>
-        Tool.AssertFailed(await Tool.Run("merge", "--model", Tool.AlignedModel, "--adapter", tuned.Adapter, "--out", Tool.BaseModel), ExitCode.Failure, "holds a model already");
+        Tool.AssertFailed(await Tool.Run("merge", "--model", Tool.AlignedModel, "--adapter", tuned.Adapter, "--out", Tool.BaseModel), ExitCode.Failure, "holds another model already");
 
     [Fact]
     public async Task An_adapter_of_another_model_is_refused_unless_it_is_allowed()

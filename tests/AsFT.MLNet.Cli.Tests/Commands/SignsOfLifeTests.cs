@@ -24,9 +24,10 @@ public sealed class SignsOfLifeTests(FineTuned tuned) : IDisposable
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_file_gets_each_answer_as_it_ends_and_keeps_it(bool isPipeline)
+    [InlineData("generate folder")]
+    [InlineData("generate pipeline")]
+    [InlineData("eval folder")]
+    public async Task A_file_gets_each_answer_as_it_ends_and_keeps_it(string how)
     {
         using var stop = new CancellationTokenSource();
         var file = _folder.File("answers.jsonl");
@@ -37,13 +38,18 @@ public sealed class SignsOfLifeTests(FineTuned tuned) : IDisposable
             written.Add(File.Exists(file) ? File.ReadLines(file).Count() : 0);
             if (written.Count == 2) stop.Cancel();
         });
-        string[] args = isPipeline ? ["generate", "--model", tuned.ModelFile, "--max-new-tokens", "4", "--batch-size", "1", .. Ask[9..]] : Ask;
-        Assert.Equal(ExitCode.Cancelled, await AsftTool.RunAsync([.. args, "--out", file], new ToolConsole(TextWriter.Null, error, TextReader.Null), stop.Token));
+        string[] args = how switch
+        {
+            "generate folder" => [.. Ask, "--out", file],
+            "generate pipeline" => ["generate", "--model", tuned.ModelFile, "--max-new-tokens", "4", "--batch-size", "1", .. Ask[9..], "--out", file],
+            _ => ["eval", .. Ask[1..9], "--harmful", _folder.Write("h.jsonl", "{\"instruction\":\"one\"}\n{\"instruction\":\"two\"}\n{\"instruction\":\"three\"}\n"), "--save-answers", file],
+        };
+        Assert.Equal(ExitCode.Cancelled, await AsftTool.RunAsync(args, new ToolConsole(TextWriter.Null, error, TextReader.Null), stop.Token));
         Assert.Equal([0, 1], written);
         Assert.Single(File.ReadAllLines(file));
         Assert.Contains($"1 of 3 answers were finished and are in '{file}'", error.ToString());
         // The whole run writes over it, and eval takes the file.
-        Assert.Equal(ExitCode.Success, (await Tool.Run([.. args, "--out", file])).ExitCode);
+        Assert.Equal(ExitCode.Success, (await Tool.Run(args)).ExitCode);
         Assert.Equal(3, File.ReadAllLines(file).Length);
         Assert.Equal(ExitCode.Success, (await Tool.Run("eval", "--answers", file)).ExitCode);
     }

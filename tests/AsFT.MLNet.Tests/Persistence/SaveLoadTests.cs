@@ -150,6 +150,20 @@ public sealed class SaveLoadTests(TrainedFixture trained) : IClassFixture<Traine
     }
 
     [Fact]
+    public void A_seed_that_is_taken_away_on_loading_is_the_contexts()
+    {
+        var path = Save(trained.Transformer);
+        Assert.Equal(Sampled(new(seed: 7), 7), Sampled(new(seed: 7), null));
+        Assert.NotEqual(Sampled(new(seed: 8), 7), Sampled(new(seed: 8), null));
+
+        string[] Sampled(MLContext context, long? seed)
+        {
+            using var loaded = Transformer(context.Model.LoadAsft(path, new AsftLoadOptions { Configure = options => (options.Temperature, options.Seed) = (1, seed) }, out _));
+            return [.. Answers(loaded)];
+        }
+    }
+
+    [Fact]
     public void Wrong_options_are_refused_on_loading_too()
     {
         var path = Save(trained.Transformer);
@@ -180,7 +194,7 @@ public sealed class SaveLoadTests(TrainedFixture trained) : IClassFixture<Traine
         Assert.Throws<ArgumentException>(() => transformer.SaveMergedModel(model + Path.DirectorySeparatorChar));
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(model, "model.safetensors")));
         var other = Copy("other");
-        Assert.Contains("holds a model already", Assert.Throws<IOException>(() => transformer.SaveMergedModel(other)).Message);
+        Assert.Contains("holds another model already", Assert.Throws<IOException>(() => transformer.SaveMergedModel(other)).Message);
     }
 
     [Fact]
