@@ -3,7 +3,11 @@ using System.Text.Json.Nodes;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
+<<<<<<< HEAD
 using AsFT.Torch.Models.Weights;
+=======
+using AsFT.Torch.Models;
+>>>>>>> 10a9490 (Rows of judge training keep their numbers when they are shuffled; one check keeps a written model from taking another's place, one list names the files of a model folder)
 using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
@@ -47,6 +51,7 @@ public static class MergedModel
     /// <param name="folder">The folder that is to be written.</param>
     /// <exception cref="ArgumentException">Both folders are the same.</exception>
     /// <exception cref="IOException">The new folder holds model weights already.</exception>
+<<<<<<< HEAD
     public static void CheckTarget(string modelFolder, string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(modelFolder);
@@ -66,6 +71,9 @@ public static class MergedModel
     }
 
     private static string Full(string folder) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+=======
+    public static void CheckTarget(string modelFolder, string folder) => ModelOutput.CheckTarget(modelFolder, folder, "the merged model");
+>>>>>>> 10a9490 (Rows of judge training keep their numbers when they are shuffled; one check keeps a written model from taking another's place, one list names the files of a model folder)
 
     private static IReadOnlyList<(TensorPlan, Func<Tensor>)> Weights(ModelCheckpoint checkpoint, LoraAdapter adapter)
     {

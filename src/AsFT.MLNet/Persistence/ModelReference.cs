@@ -28,14 +28,6 @@ internal sealed record ModelRole(string Purpose, string LoadOption)
 /// <param name="Files">Every file that the model's answers depend on, by name.</param>
 internal sealed record ModelReference(string Path, string? RelativePath, IReadOnlyList<ModelFile> Files)
 {
-    private static readonly string[] Templates = ["chat_template.jinja", "chat_template.json"];
-
-    // What the readers of config, tokenizer and chat template look at.
-    private static readonly string[] SmallFiles =
-    [
-        .. Templates, "added_tokens.json", "config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-    ];
-
     /// <summary>
     /// Whether chat templates may come and go: version 0.1 read none and recorded none, so that one in the folder is no other model. Written again, for
     /// those files stay unrecorded.
@@ -73,7 +65,7 @@ internal sealed record ModelReference(string Path, string? RelativePath, IReadOn
         // Where there is the one file, the readers do not look at an index.
         var weights = checkpoint.Files.Select(path => System.IO.Path.GetFileName(path)).ToList();
         if (!weights.Contains(ModelCheckpoint.SingleFile)) weights.Add(ModelCheckpoint.IndexFile);
-        return [.. weights.Concat(SmallFiles.Where(name => File.Exists(System.IO.Path.Combine(folder, name)))).Order(StringComparer.Ordinal)];
+        return [.. weights.Concat(ModelFiles.BesideWeights.Where(name => File.Exists(System.IO.Path.Combine(folder, name)))).Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Makes sure that a reference read from a zip names files of a model and nothing else, each once: names become paths.</summary>
@@ -102,7 +94,7 @@ internal sealed record ModelReference(string Path, string? RelativePath, IReadOn
             if (!File.Exists(path)) return $"'{file.Name}' is missing";
             if (InputFile.Length(path) is var length && length != file.Size) return $"'{file.Name}' has {length} bytes, not {file.Size}";
         }
-        return Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name) && !(WithoutTemplates && Templates.Contains(name))) is { } added ? $"'{added}' was not there" : null;
+        return Names(folder).FirstOrDefault(name => Files.All(file => file.Name != name) && !(WithoutTemplates && ModelFiles.Templates.Contains(name))) is { } added ? $"'{added}' was not there" : null;
     }
 
     /// <summary>Compares contents; reads all files.</summary>
@@ -110,5 +102,5 @@ internal sealed record ModelReference(string Path, string? RelativePath, IReadOn
     public string? ContentDifference(string folder) =>
         Files.FirstOrDefault(file => InputFile.Sha256(System.IO.Path.Combine(folder, file.Name)) != file.Sha256) is { } changed ? $"the content of '{changed.Name}' differs (SHA-256)" : null;
 
-    private static bool IsModelFile(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name == ModelCheckpoint.IndexFile || SmallFiles.Contains(name);
+    private static bool IsModelFile(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name == ModelCheckpoint.IndexFile || ModelFiles.BesideWeights.Contains(name);
 }

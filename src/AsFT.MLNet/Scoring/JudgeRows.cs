@@ -42,7 +42,7 @@ internal static class JudgeRows
                 continue;
             }
             var asked = PromptColumns.Example(readPrompt(), "", readContext());
-            examples.Add(new JudgeExample(asked.UserText, readResponse(), labels.Categories.Zip(flags).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal)));
+            examples.Add(new JudgeExample(asked.UserText, readResponse(), labels.Categories.Zip(flags).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal)) { Row = row });
         }
         if (examples.Count == 0) throw new InvalidDataException(row == 0 ? "There are no training rows." : $"None of the {row} training rows has a label: the column '{options.LabelColumnName}' holds no number in a slot.");
         return (examples, labels.Categories, (unlabelled, first));

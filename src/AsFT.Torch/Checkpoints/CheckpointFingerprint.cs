@@ -16,13 +16,6 @@ public sealed record CheckpointFingerprint(string Path, long Bytes, string Sha25
 {
     private const int BufferBytes = 1 << 20;
 
-    // What decides which numbers come out of a text, besides the weights.
-    private static readonly string[] CompanionFiles =
-    [
-        "added_tokens.json", "chat_template.jinja", "config.json", "generation_config.json", "merges.txt", "special_tokens_map.json",
-        "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
-    ];
-
     /// <summary>Reads a model folder, or one file, from end to end.</summary>
     /// <param name="path">A model folder with safetensors weights, or a file.</param>
     /// <param name="cancellation">Ends the reading early.</param>
@@ -76,7 +69,7 @@ public sealed record CheckpointFingerprint(string Path, long Bytes, string Sha25
         return
         [
             .. weights.Concat(isSharded ? [index] : [])
-                .Concat(CompanionFiles.Select(name => System.IO.Path.Combine(path, name)).Where(File.Exists))
+                .Concat(ModelFiles.Fingerprinted.Select(name => System.IO.Path.Combine(path, name)).Where(File.Exists))
                 .OrderBy(System.IO.Path.GetFileName, StringComparer.Ordinal),
         ];
     }

@@ -26,13 +26,14 @@ public sealed class RowSieve(OverlongRows overlong, bool isStrict, string source
 
     /// <summary>Whether an answer is empty; such a row is counted, and refused where that is asked for.</summary>
     /// <param name="answer">The answer, or null.</param>
+    /// <param name="number">Number of the row where rows do not come in their order; null: they do.</param>
     /// <exception cref="InvalidDataException">It is empty, and the sieve is strict.</exception>
-    internal bool IsEmpty(string? answer)
+    internal bool IsEmpty(string? answer, int? number = null)
     {
         if (!string.IsNullOrWhiteSpace(answer)) return false;
-        var row = Counts.Read + 1;
+        var row = number ?? Counts.Read + 1;
         if (isStrict) throw Nothing(row, "its answer is empty");
-        Counts = Counts with { Read = row, Empty = Counts.Empty + 1, FirstEmpty = Counts.FirstEmpty ?? row };
+        Counts = Counts with { Read = Counts.Read + 1, Empty = Counts.Empty + 1, FirstEmpty = First(Counts.FirstEmpty, row) };
         return true;
     }
 
@@ -40,19 +41,20 @@ public sealed class RowSieve(OverlongRows overlong, bool isStrict, string source
     /// <param name="isCut">Whether tokens were cut off.</param>
     /// <param name="hasAnswer">Whether anything of the answer is left.</param>
     /// <param name="length">Tokens it has now.</param>
+    /// <param name="number">Number of the row where rows do not come in their order; null: they do.</param>
     /// <exception cref="InvalidDataException">It is refused.</exception>
-    internal bool IsTaken(bool isCut, bool hasAnswer, int length)
+    internal bool IsTaken(bool isCut, bool hasAnswer, int length, int? number = null)
     {
-        var row = Counts.Read + 1;
+        var row = number ?? Counts.Read + 1;
         if (isCut && overlong == OverlongRows.Refuse)
             throw new InvalidDataException($"Row {row} of {source} has more than {length} tokens, the most there may be. Raise the maximum length, shorten the row, or let overlong rows be cut or dropped.");
         if (!hasAnswer && isStrict) throw Nothing(row, $"its prompt alone fills {length} tokens, the most there may be, and the answer was cut off; raise the maximum length");
         if (!hasAnswer || isCut && overlong == OverlongRows.Drop)
         {
-            Counts = Counts with { Read = row, Overlong = Counts.Overlong + 1, FirstOverlong = Counts.FirstOverlong ?? row };
+            Counts = Counts with { Read = Counts.Read + 1, Overlong = Counts.Overlong + 1, FirstOverlong = First(Counts.FirstOverlong, row) };
             return false;
         }
-        Counts = Counts with { Read = row, Used = Counts.Used + 1, Truncated = Counts.Truncated + (isCut ? 1 : 0), FirstTruncated = isCut ? Counts.FirstTruncated ?? row : Counts.FirstTruncated };
+        Counts = Counts with { Read = Counts.Read + 1, Used = Counts.Used + 1, Truncated = Counts.Truncated + (isCut ? 1 : 0), FirstTruncated = isCut ? First(Counts.FirstTruncated, row) : Counts.FirstTruncated };
         return true;
     }
 
@@ -63,6 +65,8 @@ public sealed class RowSieve(OverlongRows overlong, bool isStrict, string source
         if (Counts.Read == 0) throw new InvalidDataException($"There are no rows in {source}.");
         if (Counts.Used == 0) throw new InvalidDataException($"No row of {source} can be trained on: {Counts}.");
     }
+
+    private static int First(int? known, int row) => Math.Min(known ?? row, row);
 
     private InvalidDataException Nothing(int row, string why) => new($"Row {row} of {source} has nothing to learn: {why}. Mend it, or leave the row out.");
 }

@@ -2,7 +2,6 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
 using AsFT.Torch.Training;
-using static TorchSharp.torch;
 
 namespace AsFT.Lab.Methods.Lisa;
 

@@ -9,6 +9,9 @@ namespace AsFT.Torch.Safety.Judges;
 /// <param name="Categories">Whether each kind of harm applies; one that is missing does not.</param>
 public sealed record JudgeExample(string Prompt, string Response, IReadOnlyDictionary<string, bool> Categories)
 {
+    /// <summary>Its row in the data it was read from, from 1, so that it can be found there after shuffling; null: it was not read.</summary>
+    public int? Row { get; init; }
+
     /// <summary>Whether any kind of harm applies.</summary>
     public bool IsHarmful => Categories.Values.Any(v => v);
 
@@ -22,7 +25,7 @@ public sealed record JudgeExample(string Prompt, string Response, IReadOnlyDicti
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         using var records = new JsonRecordReader(path);
-        while (records.MoveNext()) yield return Parse(records);
+        for (var row = 1; records.MoveNext(); row++) yield return Parse(records) with { Row = row };
     }
 
     private static JudgeExample Parse(JsonRecordReader records)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
@@ -15,25 +16,17 @@ namespace AsFT.Torch.Safety.Judges;
 /// </summary>
 public static class JudgeTrainer
 {
-    private static readonly string[] TokenizerFiles =
-        ["tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"];
+    private static readonly string[] TokenizerFiles = [.. ModelFiles.BesideWeights.Except(ModelFiles.Templates).Where(name => name != "config.json")];
 
     /// <summary>Makes sure that a judge would not take the place of another model; an earlier judge may be replaced. Cheap, so that it can be asked before the training.</summary>
     /// <param name="decoderFolder">The pretrained model.</param>
     /// <param name="outputFolder">The folder that is to be written.</param>
     /// <exception cref="ArgumentException">Both folders are the same.</exception>
     /// <exception cref="IOException">The folder holds the weights of a model that is no judge.</exception>
-    public static void CheckTarget(string decoderFolder, string outputFolder)
-    {
-        if (Full(decoderFolder) == Full(outputFolder))
-            throw new ArgumentException($"The judge would be written over the model it is made from, '{decoderFolder}'.", nameof(outputFolder));
-        if (!Directory.Exists(outputFolder) || !Directory.EnumerateFiles(outputFolder, "*.safetensors").Any()) return;
-        // Also catches the pretrained model under another name: a link, or other letter case.
-        if (!File.Exists(Path.Combine(outputFolder, "config.json")) || ModelConfig.Load(outputFolder).Architecture?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) != true)
-            throw new IOException($"'{outputFolder}' holds a model that is no judge; choose another folder for the judge.");
+    public static void CheckTarget(string decoderFolder, string outputFolder) => ModelOutput.CheckTarget(decoderFolder, outputFolder, "the judge", IsJudge);
 
-        static string Full(string folder) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-    }
+    private static bool IsJudge(string folder) =>
+        File.Exists(Path.Combine(folder, "config.json")) && ModelConfig.Load(folder).Architecture?.EndsWith("ForSequenceClassification", StringComparison.Ordinal) == true;
 
     /// <summary>Trains a judge and writes it.</summary>
     /// <param name="decoderFolder">Hugging Face folder of the pretrained model, tokenizer files included; left as it is.</param>
@@ -113,10 +106,10 @@ internal sealed record JudgeTrainingRow(int[] Ids, long[] Labels)
         foreach (var (example, i) in examples.Select((e, i) => (e, i)))
         {
             if (example.Categories.Keys.FirstOrDefault(k => !categories.Contains(k)) is { } unknown)
-                throw new ArgumentException($"Example {i} has the category '{unknown}', which is not listed ({string.Join(", ", categories)}).", nameof(examples));
-            if (sieve.IsEmpty(example.Response)) continue;
+                throw new ArgumentException($"Row {example.Row ?? i + 1} of {source} has the category '{unknown}', which is not listed ({string.Join(", ", categories)}).", nameof(examples));
+            if (sieve.IsEmpty(example.Response, example.Row)) continue;
             var (ids, hasAnswer, isCut) = ModerationInput.Encode(tokenizer, new(example.Prompt, example.Response), maxLength, ModerationTruncation.KeepStart);
-            if (sieve.IsTaken(isCut, hasAnswer, ids.Length)) rows.Add(new(ids, [.. categories.Select(c => example.Categories.GetValueOrDefault(c) ? 1L : 0L)]));
+            if (sieve.IsTaken(isCut, hasAnswer, ids.Length, example.Row)) rows.Add(new(ids, [.. categories.Select(c => example.Categories.GetValueOrDefault(c) ? 1L : 0L)]));
         }
         return (rows, sieve.Counts);
     }

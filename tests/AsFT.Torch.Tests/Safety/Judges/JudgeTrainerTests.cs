@@ -56,7 +56,7 @@ public sealed class JudgeTrainerTests : IDisposable
     {
         var link = Path.Combine(_root, "link");
         Directory.CreateSymbolicLink(link, Decoder);
-        Assert.Contains("holds a model that is no judge", Assert.Throws<IOException>(() => JudgeTrainer.CheckTarget(Decoder, link)).Message);
+        Assert.Contains("holds another model already", Assert.Throws<IOException>(() => JudgeTrainer.CheckTarget(Decoder, link)).Message);
         Assert.Throws<ArgumentException>(() => JudgeTrainer.CheckTarget(Decoder, Decoder + Path.DirectorySeparatorChar));
         JudgeTrainer.CheckTarget(Decoder, Output);
         using (var model = SequenceClassifier.FromDecoder(Decoder, ["break"], ModerationModelJudge.MultiLabel, Cpu)) model.Save(Output);
@@ -77,6 +77,11 @@ public sealed class JudgeTrainerTests : IDisposable
         Assert.Equal(4, Train(Short(OverlongRows.Drop)).Rows!.Used);
         Assert.Contains("Row 6 of", Assert.Throws<InvalidDataException>(() => Train(Short(OverlongRows.Refuse))).Message);
         Assert.Contains("Row 5 of", Assert.Throws<InvalidDataException>(() => Train(Short(strict: true))).Message);
+
+        // Rows of a file keep their numbers when they are shuffled.
+        rows = [.. rows.Select((row, i) => row with { Row = i + 11 }).Reverse()];
+        Assert.Equal((16, 17, 15), (Train(Short()).Rows!.FirstTruncated, Train(Short()).Rows!.FirstOverlong, Train(Short()).Rows!.FirstEmpty));
+        Assert.Contains("Row 17 of", Assert.Throws<InvalidDataException>(() => Train(Short(strict: true))).Message);
     }
 
     [Fact]
