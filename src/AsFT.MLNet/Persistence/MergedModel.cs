@@ -3,11 +3,8 @@ using System.Text.Json.Nodes;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Input;
-<<<<<<< HEAD
-using AsFT.Torch.Models.Weights;
-=======
 using AsFT.Torch.Models;
->>>>>>> 10a9490 (Rows of judge training keep their numbers when they are shuffled; one check keeps a written model from taking another's place, one list names the files of a model folder)
+using AsFT.Torch.Models.Weights;
 using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
@@ -51,17 +48,7 @@ public static class MergedModel
     /// <param name="folder">The folder that is to be written.</param>
     /// <exception cref="ArgumentException">Both folders are the same.</exception>
     /// <exception cref="IOException">The new folder holds model weights already.</exception>
-<<<<<<< HEAD
-    public static void CheckTarget(string modelFolder, string folder)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(modelFolder);
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (Full(folder) == Full(modelFolder))
-            throw new ArgumentException($"'{folder}' is the model's own folder; the merged model needs another one.", nameof(folder));
-        // Also catches the model's own folder under another name: a link, or other letter case.
-        if (Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.safetensors").Any())
-            throw new IOException($"'{folder}' holds a model already; choose another folder.");
-    }
+    public static void CheckTarget(string modelFolder, string folder) => ModelOutput.CheckTarget(modelFolder, folder, "the merged model");
 
     // What is written is dense.
     private static void DropQuantization(string path)
@@ -69,11 +56,6 @@ public static class MergedModel
         if (!File.Exists(path) || JsonNode.Parse(File.ReadAllText(path)) is not JsonObject config || !config.Remove("quantization_config")) return;
         File.WriteAllText(path, config.ToJsonString(Indented));
     }
-
-    private static string Full(string folder) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-=======
-    public static void CheckTarget(string modelFolder, string folder) => ModelOutput.CheckTarget(modelFolder, folder, "the merged model");
->>>>>>> 10a9490 (Rows of judge training keep their numbers when they are shuffled; one check keeps a written model from taking another's place, one list names the files of a model folder)
 
     private static IReadOnlyList<(TensorPlan, Func<Tensor>)> Weights(ModelCheckpoint checkpoint, LoraAdapter adapter)
     {
