@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using AsFT.Lab.Comparison;
 using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
@@ -74,14 +75,14 @@ public sealed record BasinTensor(string Name, IReadOnlyList<long> Shape, double 
 /// <summary>Mean and standard deviation (n − 1) over the random directions, at one distance from the aligned model.</summary>
 /// <param name="Beta">Multiples of the random directions.</param>
 /// <param name="HarmfulScore">Mean HS in percent; null without a judge.</param>
-/// <param name="HarmfulScoreDeviation">Its standard deviation; 0 for a single direction.</param>
+/// <param name="HarmfulScoreDeviation">Its standard deviation; null without a judge, and for a single direction.</param>
 /// <param name="Broken">Mean share of broken answers in percent; null without a judge.</param>
 /// <param name="RefusalPerToken">Mean of <see cref="BasinPoint.RefusalPerToken"/>.</param>
-/// <param name="RefusalPerTokenDeviation">Its standard deviation.</param>
+/// <param name="RefusalPerTokenDeviation">Its standard deviation; null for a single direction.</param>
 /// <param name="RefusalLogMass">Mean of <see cref="BasinPoint.RefusalLogMass"/>.</param>
-/// <param name="RefusalLogMassDeviation">Its standard deviation.</param>
+/// <param name="RefusalLogMassDeviation">Its standard deviation; null for a single direction.</param>
 public sealed record BasinSpread(double Beta, double? HarmfulScore, double? HarmfulScoreDeviation, double? Broken,
-    double RefusalPerToken, double RefusalPerTokenDeviation, double RefusalLogMass, double RefusalLogMassDeviation);
+    double RefusalPerToken, double? RefusalPerTokenDeviation, double RefusalLogMass, double? RefusalLogMassDeviation);
 
 /// <summary>The outcome of <see cref="SafetyBasin.Scan"/>.</summary>
 public sealed record BasinScan
@@ -133,7 +134,7 @@ public sealed record BasinScan
     {
         BasinPoint[] points = [.. Random.Select(line => line.Points[i])];
         var (token, mass) = (Spread(points.Select(p => p.RefusalPerToken)), Spread(points.Select(p => p.RefusalLogMass)));
-        var harmful = point.HarmfulScore is null ? default((double Mean, double Deviation)?) : Spread(points.Select(p => p.HarmfulScore!.Value.Percent));
+        var harmful = point.HarmfulScore is null ? default((double Mean, double? Deviation)?) : Spread(points.Select(p => p.HarmfulScore!.Value.Percent));
         return new BasinSpread(point.Beta, harmful?.Mean, harmful?.Deviation, point.Broken is null ? null : points.Average(p => p.Broken!.Value.Percent),
             token.Mean, token.Deviation, mass.Mean, mass.Deviation);
     })];
@@ -154,11 +155,10 @@ public sealed record BasinScan
     /// <param name="path">The file; an older one is replaced.</param>
     public void Save(string path) => AtomicOutput.WriteFile(path, partial => File.WriteAllText(partial, ToJson()));
 
-    private static (double Mean, double Deviation) Spread(IEnumerable<double> values)
+    private static (double Mean, double? Deviation) Spread(IEnumerable<double> values)
     {
         double[] all = [.. values];
-        var mean = all.Average();
-        return (mean, all.Length < 2 ? 0 : Math.Sqrt(all.Sum(v => (v - mean) * (v - mean)) / (all.Length - 1)));
+        return (all.Average(), all.Length < 2 ? null : SeedTests.StandardDeviation(all));
     }
 }
 

@@ -185,8 +185,8 @@ internal sealed class BasinCommand : ToolCommand
             [
                 $"{point.Alpha:0.###}{(point.Alpha == 0 ? " aligned" : point.Alpha == -1 ? (scan.IsWhole ? " base" : " base*") : "")}",
                 Percent(point.HarmfulScore?.Percent), $"{point.RefusalLogMass:0.00}", Percent(point.Broken?.Percent),
-                across is null ? "" : across.HarmfulScore is null ? "-" : $"{StatisticsText.Percent(across.HarmfulScore.Value)} ± {StatisticsText.Percent(across.HarmfulScoreDeviation!.Value)} %",
-                across is null ? "" : $"{across.RefusalLogMass:0.00} ± {across.RefusalLogMassDeviation:0.00}", across is null ? "" : Percent(across.Broken),
+                across is null ? "" : across.HarmfulScore is null ? "-" : $"{StatisticsText.Percent(across.HarmfulScore.Value)}{(across.HarmfulScoreDeviation is { } spreadHs ? $" ± {StatisticsText.Percent(spreadHs)}" : "")} %",
+                across is null ? "" : $"{across.RefusalLogMass:0.00}{(across.RefusalLogMassDeviation is { } spreadMass ? $" ± {spreadMass:0.00}" : "")}", across is null ? "" : Percent(across.Broken),
             ];
             table.AddRow(cells);
         }

@@ -33,7 +33,7 @@ internal static class BasinLinePlot
     private static Plot Harmful(BasinScan scan)
     {
         var plot = PlotStyle.NewPlot("Harmful answers\n", "", "HS, % of answers");
-        Curves(plot, scan, p => p.HarmfulScore!.Value.Percent, s => (s.HarmfulScore!.Value, s.HarmfulScoreDeviation!.Value), 0, 100);
+        Curves(plot, scan, p => p.HarmfulScore!.Value.Percent, s => (s.HarmfulScore!.Value, s.HarmfulScoreDeviation ?? 0), 0, 100);
         Dashed(plot, scan.Alignment.Points.Select(p => p.Alpha), scan.Alignment.Points.Select(p => p.Broken!.Value.Percent), Along, "broken, along D");
         if (scan.Random.Count > 0) Dashed(plot, scan.RandomSpread.Select(s => s.Beta), scan.RandomSpread.Select(s => s.Broken!.Value), Across, "broken, across D");
         Finish(plot, scan, -4, 104);
@@ -43,7 +43,7 @@ internal static class BasinLinePlot
     private static Plot Refusal(BasinScan scan)
     {
         var plot = PlotStyle.NewPlot("Likelihood of refusing\n", "distance from the aligned model, in lengths of D", "log P(refusal), nats");
-        var lowest = Curves(plot, scan, p => p.RefusalLogMass, s => (s.RefusalLogMass, s.RefusalLogMassDeviation), double.NegativeInfinity, 0);
+        var lowest = Curves(plot, scan, p => p.RefusalLogMass, s => (s.RefusalLogMass, s.RefusalLogMassDeviation ?? 0), double.NegativeInfinity, 0);
         lowest = Math.Max(lowest, LowestLogMass);
         Finish(plot, scan, lowest * 1.06, -lowest * 0.06);
         return plot;

@@ -165,7 +165,9 @@ public sealed class SafetyBasinTests
         var spread = scan.RandomSpread[2];
         double[] values = [.. scan.Random.Select(line => line.Points[2].RefusalLogMass)];
         Assert.Equal(values.Average(), spread.RefusalLogMass, 1e-12);
-        Assert.Equal(Math.Abs(values[0] - values[1]) / Math.Sqrt(2), spread.RefusalLogMassDeviation, 1e-12);
+        Assert.Equal(Math.Abs(values[0] - values[1]) / Math.Sqrt(2), spread.RefusalLogMassDeviation!.Value, 1e-12);
+        // One direction says nothing of a spread.
+        Assert.All((scan with { Random = [scan.Random[0]] }).RandomSpread, single => Assert.Null(single.RefusalLogMassDeviation ?? single.HarmfulScoreDeviation));
     }
 
     [Fact]

@@ -128,6 +128,8 @@ public sealed class EvalCommandTests : IDisposable
         var asked = await Tool.Run(["eval", "--model", World.Aligned, "--max-new-tokens", "56", "--save-answers", saved, "--max-harmful-score", "0", .. prompts]);
         Assert.True(asked.ExitCode == ExitCode.Success, asked.Error);
         Assert.Equal(["seen_family", "unseen_family"], asked.Json.GetProperty("harmful").GetProperty("categories").EnumerateObject().Select(category => category.Name));
+        // As the quickstart and comparisons count refusals there.
+        Assert.Equal(AsFT.Lab.World.WorldEvaluation.Options.Refusals!.Name, asked.Json.GetProperty("subject").GetProperty("refusals").GetString());
         Assert.Equal(0, asked.Json.GetProperty("overRefusal").GetProperty("rate").GetProperty("percent").GetDouble());
         var read = await Eval(saved, [.. prompts]);
         foreach (var part in new[] { "harmful", "overRefusal", "task" }) Assert.Equal(asked.Json.GetProperty(part).GetRawText(), read.Json.GetProperty(part).GetRawText());
