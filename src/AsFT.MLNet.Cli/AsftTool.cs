@@ -48,6 +48,7 @@ internal static class AsftTool
             new DirectionCommand(),
             new MergeCommand(),
             new InfoCommand(),
+            new PlanCommand(),
             new SetupCommand(),
             new CompareCommand(),
             new BenchCommand(),

@@ -1,6 +1,5 @@
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,14 +14,8 @@ internal static class RandomCheckpoint
     public static void Write(string folder, ModelConfig config)
     {
         var tensors = new List<(string Name, long[] Shape)>();
-        // On the meta device a model has names and shapes and no memory.
-        var meta = new ComputePlacement(new Device(TorchSharp.DeviceType.META), ScalarType.Float32);
         using (NewDisposeScope())
-            new CausalLanguageModel(config, meta, new WeightSource((name, shape) =>
-            {
-                tensors.Add((name, shape));
-                return empty(shape, meta.DType, meta.Device);
-            })).Dispose();
+            CausalLanguageModel.Layout(config, (name, shape) => tensors.Add((name, shape))).Dispose();
         Directory.CreateDirectory(folder);
         config.Save(folder);
         Write(folder, tensors, seed: 1);

@@ -1,7 +1,6 @@
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Models;
-using AsFT.Torch.Training;
 
 namespace AsFT.Lab.Comparison;
 
@@ -12,7 +11,9 @@ internal static class SettingCheck
     /// <exception cref="ArgumentException">One does not; names its method, and what is wanted.</exception>
     public static void RequireFit(ComparisonConfig config, IReadOnlyDictionary<string, IReadOnlyList<MethodSetting>> settings)
     {
-        var layers = ModelShapes.Of(ModelConfig.Load(config.Aligned)).Linear.ToDictionary(layer => layer.Name);
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        using var model = CausalLanguageModel.Layout(ModelConfig.Load(config.Aligned));
+        var layers = model.LinearLayers().ToDictionary(layer => layer.Name);
         foreach (var (method, all) in settings)
             foreach (var setting in all.Where(setting => setting.Method.Kind != MethodKind.NoTuning))
                 try
@@ -25,12 +26,12 @@ internal static class SettingCheck
                 }
     }
 
-    private static void RequireFit(LayerShape layer, MethodSetting setting)
+    private static void RequireFit(LinearLayer layer, MethodSetting setting)
     {
-        var smaller = Math.Min(layer.Out, layer.In);
-        if (setting.Adapter.Rank > smaller) throw new ArgumentException($"adapter.rank is {setting.Adapter.Rank}; layer '{layer.Name}' is {layer.Out} × {layer.In} and allows at most {smaller}.");
+        var smaller = Math.Min(layer.OutFeatures, layer.InFeatures);
+        if (setting.Adapter.Rank > smaller) throw new ArgumentException($"adapter.rank is {setting.Adapter.Rank}; layer '{layer.Name}' is {layer.OutFeatures} × {layer.InFeatures} and allows at most {smaller}.");
         if (setting.Method.Kind != MethodKind.Asft || setting.Penalty is not { Projection: AlignmentProjection.Subspace, SubspaceRank: { } rank }) return;
-        var most = Math.Min(smaller, layer.Out - 1);
-        if (rank > most) throw new ArgumentException($"penalty.subspaceRank is {rank}; layer '{layer.Name}' is {layer.Out} × {layer.In} and allows at most {most}.");
+        var most = Math.Min(smaller, layer.OutFeatures - 1);
+        if (rank > most) throw new ArgumentException($"penalty.subspaceRank is {rank}; layer '{layer.Name}' is {layer.OutFeatures} × {layer.InFeatures} and allows at most {most}.");
     }
 }

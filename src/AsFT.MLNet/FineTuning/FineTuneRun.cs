@@ -92,7 +92,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
     private void ReportMemory(ModelConfig config, LoraOptions lora, List<TokenizedExample> examples)
     {
         var isMeasured = options.Projection == AlignmentProjection.None || options.BaseModelPath is not null || options.DirectionPath is not null;
-        var plan = MemoryPlan.Of(config, lora, options.Training, isMeasured ? options.Penalty : null, placement, examples);
+        var plan = MemoryPlan.Of(config, lora, options.Training, isMeasured ? options.Penalty : null, placement, examples, options.WeightFormat);
         Info($"Memory: {plan}");
         var available = MachineMemory.Available(placement.Device);
         options.MemoryPlanned?.Invoke(plan, available);
@@ -100,7 +100,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             throw new InvalidOperationException($"Projection {options.Projection} keeps the whole direction of every adapted layer, {plan.Penalty / 1e9:0.0} GB; {placement.Device} has {available / 1e9:0.0} GB. Adapt fewer layers (TargetModules), keep it in bfloat16 (StorageDType), or take another projection, which keeps a few hundred vectors a layer.");
         if (plan.Total > available)
             log.Warning(MessageSensitivity.None, $"This run needs about {plan.Total / 1e9:0.0} GB at its peak; {placement.Device} has {available / 1e9:0.0} GB. "
-                + $"{(options.ActivationCheckpointing ? "" : $"{nameof(options.ActivationCheckpointing)}, a ")}smaller {nameof(options.MicroBatchSize)} or a smaller {nameof(options.MaxSequenceLength)} needs less.");
+                + $"{(options.ActivationCheckpointing ? "" : $"{nameof(options.ActivationCheckpointing)}, a ")}smaller {nameof(options.MicroBatchSize)} or a smaller {nameof(options.MaxSequenceLength)} needs less{(plan.Format == WeightFormat.Dense ? $"; so does {nameof(options.WeightFormat)} {WeightFormat.Int8} or {WeightFormat.Nf4}" : "")}.");
     }
 
     // Validation rows that are split off are counted with the training rows they were read with.

@@ -54,6 +54,19 @@ public sealed class CausalLanguageModel : nn.Module
         return model;
     }
 
+    /// <summary>Lays a model out on the meta device, where tensors have a shape and no memory: what a config says, part by part.</summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="seen">Told the name and shape of each weight.</param>
+    internal static CausalLanguageModel Layout(ModelConfig config, Action<string, long[]>? seen = null)
+    {
+        var meta = new ComputePlacement(new Device(DeviceType.META), ScalarType.Float32);
+        return new CausalLanguageModel(config, meta, new WeightSource((name, shape) =>
+        {
+            seen?.Invoke(name, shape);
+            return empty(shape, meta.DType, meta.Device);
+        }));
+    }
+
     /// <summary>Makes a model with fresh random weights.</summary>
     /// <param name="config">Its shape.</param>
     /// <param name="placement">Device and number format.</param>

@@ -65,9 +65,8 @@ public sealed class CheckpointFit
         ArgumentNullException.ThrowIfNull(checkpoint);
         RequireLayers(config, checkpoint);
         var (problems, used, count) = (new List<string>(), new HashSet<string>(), 0L);
-        var meta = new ComputePlacement(new Device(TorchSharp.DeviceType.META), ScalarType.Float32);
         using var scope = NewDisposeScope();
-        using var model = new CausalLanguageModel(config, meta, new WeightSource((name, shape) =>
+        using var model = CausalLanguageModel.Layout(config, (name, shape) =>
         {
             used.Add(name);
             if (checkpoint.Entries.ContainsKey(name)) used.UnionWith(BitsAndBytes.Parts(name));
@@ -80,8 +79,7 @@ public sealed class CheckpointFit
             }
             else if (!entry.Shape.SequenceEqual(shape))
                 problems.Add($"tensor '{name}' is {string.Join(" × ", entry.Shape)}; config.json calls for {string.Join(" × ", shape)}");
-            return empty(shape, meta.DType, meta.Device);
-        }));
+        });
         problems.AddRange(LeftOver(config, checkpoint, used).Select(name => $"tensor '{name}' is left over: config.json has no place for it"));
         return new CheckpointFit(count, [.. model.LinearLayers().Select(layer => layer.Name)], problems, [.. checkpoint.Entries.Keys.Where(name => !used.Contains(name)).Order(StringComparer.Ordinal)]);
     }

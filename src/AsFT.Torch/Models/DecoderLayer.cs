@@ -38,6 +38,20 @@ internal sealed class DecoderLayer : ModelPart
         return Add(attended, Through(_behindMlp, _mlp.forward(Through(_beforeMlp, attended)))).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Counts what <see cref="Forward"/> makes, operation by operation.</summary>
+    public void Count(PassCount count)
+    {
+        var hidden = _mlp.Width;
+        // Norms keep their input where a gradient goes through them.
+        if (count.IsReached && _beforeAttention is not null) count.Keep(hidden);
+        _attention.Count(count);
+        if (count.IsReached) count.Keep((_behindAttention is null ? 0 : hidden) + (_beforeMlp is null ? 0 : hidden));
+        _mlp.Count(count);
+        if (_behindMlp is not null) count.Keep(hidden);
+        // Square, scaled and weighted input of each norm; the layer's output.
+        count.Pass(hidden + 3 * hidden * new[] { _beforeAttention, _behindAttention, _beforeMlp, _behindMlp }.Count(norm => norm is not null));
+    }
+
     private static Tensor Through(RmsNorm? norm, Tensor x) => norm is null ? x : norm.forward(x);
 
     // The sum goes into the branch's output, which no backward formula needs.
@@ -80,6 +94,19 @@ internal sealed class GatedMlp : ModelPart
         if (_both is null) return _down.forward(Activate(_gate!.forward(input)) * _up!.forward(input));
         var both = _both.forward(input);
         return _down.forward(Activate(both.narrow(-1, 0, _inner)) * both.narrow(-1, _inner, _inner));
+    }
+
+    /// <summary>Width of its input and output.</summary>
+    public long Width => _down.OutFeatures;
+
+    /// <summary>Counts what <see cref="forward"/> makes, operation by operation.</summary>
+    public void Count(PassCount count)
+    {
+        count.Adapters(isKept: false, isWide: false, _gate, _up, _both);
+        // Gate, its activation, up.
+        count.Keep(0, 3 * _inner);
+        count.Pass(count.IsAdapted(_down) ? Width : 0, _inner * (1 + (count.IsAdapted(_gate) ? 1 : 0) + (count.IsAdapted(_up) ? 1 : 0) + (count.IsAdapted(_both) ? 2 : 0)));
+        count.Adapters(isKept: false, isWide: true, _down);
     }
 
     private Tensor Activate(Tensor gate) => _activation == GateActivation.Silu ? nn.functional.silu(gate) : gate.gelu(TorchSharp.Modules.GELU.Approximate.tanh);

@@ -118,6 +118,23 @@ internal sealed class SelfAttention : ModelPart
         return x.unsqueeze(2).expand(s[0], s[1], group, s[2], s[3]).reshape(s[0], s[1] * group, s[2], s[3]);
     }
 
+    /// <summary>Counts what <see cref="Forward"/> makes, operation by operation.</summary>
+    public void Count(PassCount count)
+    {
+        long queries = (long)_heads * _size, keys = (long)_keyHeads * _size;
+        // Scores that are capped are made in full, and tanh and softmax keep what they give.
+        var scores = _softCap is null ? 0 : _heads * count.Length;
+        var hasNorms = _normKind != QueryKeyNorm.None;
+        bool Has(LinearLayer? own) => count.IsAdapted(own) || count.IsAdapted(_all);
+        count.Adapters(isKept: false, isWide: false, _query, _key, _value, _all);
+        // Query, widened key and value, mixed values, and inputs of norms.
+        if (count.IsReached) count.Keep((hasNorms ? queries + keys : 0) + 4 * queries + _heads + 2 * scores);
+        // Projections, their sums with the update, two products of the rotation and its result; the branch's product.
+        count.Pass(queries * (Has(_query) ? 4 : 3) + keys * (Has(_key) ? 5 : 4) + keys * (Has(_value) ? 2 : 1) + (count.IsAdapted(_output) ? _output.OutFeatures : 0)
+            + (hasNorms ? 3 * (queries + keys) : 0) + 3 * scores);
+        count.Adapters(isKept: true, isWide: false, _output);
+    }
+
     private protected override void Free()
     {
         _queryScale?.Dispose();

@@ -1,3 +1,5 @@
+using AsFT.Torch.Models.Weights;
+
 namespace AsFT.Torch.Models;
 
 /// <summary>
@@ -12,4 +14,20 @@ public enum WeightFormat
     Int8,
     /// <summary>4 bits of NormalFloat, blocks of 64, whose maxima are quantised again, as in QLoRA (Dettmers et al., arXiv 2305.14314): 0.52 bytes a number.</summary>
     Nf4,
+}
+
+/// <summary>Sizes of the formats.</summary>
+internal static class WeightFormats
+{
+    /// <summary>Bytes of a matrix, scales included.</summary>
+    /// <param name="format">How it is held.</param>
+    /// <param name="rows">d_out.</param>
+    /// <param name="columns">d_in.</param>
+    /// <param name="size">Bytes of a number of a dense one.</param>
+    public static long BytesOf(this WeightFormat format, long rows, long columns, long size) => format switch
+    {
+        WeightFormat.Int8 => rows * columns + sizeof(float) * rows,
+        WeightFormat.Nf4 => Nf4Matrix.BytesOf(rows * columns),
+        _ => rows * columns * size,
+    };
 }

@@ -3,6 +3,7 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Models;
+using AsFT.Torch.Models.Weights;
 using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -15,13 +16,16 @@ public sealed record MemoryPlan
     /// <summary>Where the run computes.</summary>
     public required ComputePlacement Placement { get; init; }
 
+    /// <summary>How the decoder's linear layers are held.</summary>
+    public required WeightFormat Format { get; init; }
+
     /// <summary>Frozen weights and the table of rotary angles.</summary>
     public required long Weights { get; init; }
 
     /// <summary>A and B, their gradients and both of AdamW's moments.</summary>
     public required long Adapter { get; init; }
 
-    /// <summary>What comes and goes in host memory while the penalty is made, before the first step: one layer's direction.</summary>
+    /// <summary>What comes and goes while the penalty is made, before the first step: one layer's direction, in host memory and on the device.</summary>
     public required long Direction { get; init; }
 
     /// <summary>What the penalty keeps on the device, and the basis that the anchored share is measured with.</summary>
@@ -35,6 +39,12 @@ public sealed record MemoryPlan
 
     /// <summary>Passing tensors of the layer that is being computed.</summary>
     public required long Workspace { get; init; }
+
+    /// <summary>The largest of the quantised matrices, made dense for a product, and what that takes on the way; 0 where none is.</summary>
+    public required long Dequantized { get; init; }
+
+    /// <summary>Bytes of host memory that come and go beside a device of its own: the largest tensor while it is read, and a layer's direction. Programs and drivers are not counted.</summary>
+    public required long Host { get; init; }
 
     /// <summary>Freed memory that the heap of Linux cannot give back; an estimate. 0 elsewhere, and where tensors are so large that each has pages of its own.</summary>
     public required long Held { get; init; }
@@ -54,19 +64,19 @@ public sealed record MemoryPlan
     private const double HolesPerKept = 0.6;
 
     /// <summary>Bytes at the peak on the device that computes; on a CPU all of the process. The head and a layer are never at work together.</summary>
-    public long Total => Weights + Adapter + Penalty + Runtime + Math.Max(Activations + Math.Max(Logits, Workspace) + Held, Placement.Device.type == DeviceType.CPU ? Direction : 0);
+    public long Total => Weights + Adapter + Penalty + Runtime + Math.Max(Activations + Math.Max(Logits, Workspace + Dequantized) + Held, Direction);
+
+    /// <summary>Bytes by part.</summary>
+    public IReadOnlyList<(string Name, long Bytes)> Parts =>
+    [
+        (Format == WeightFormat.Dense ? "weights" : $"weights, {Format}", Weights), ("adapter and optimizer", Adapter), ("penalty", Penalty), ("activations", Activations),
+        ("logits", Logits), ("workspace", Workspace), ("a matrix made dense", Dequantized), ("freed, kept by the heap", Held), ("runtime", Runtime),
+        ("direction of a layer, before the first step", Direction),
+    ];
 
     /// <summary>Bytes by part, the largest first, for people.</summary>
-    public override string ToString()
-    {
-        (string Name, long Bytes)[] parts =
-        [
-            ("weights", Weights), ("adapter and optimizer", Adapter), ("penalty", Penalty), ("activations", Activations),
-            ("logits", Logits), ("workspace", Workspace), ("freed, kept by the heap", Held), ("runtime", Runtime),
-            ("direction of a layer, before the first step", Direction),
-        ];
-        return $"{Text(Total)} at the peak ({string.Join(", ", parts.Where(part => part.Bytes > 0).OrderByDescending(part => part.Bytes).Select(part => $"{part.Name} {Text(part.Bytes)}"))})";
-    }
+    public override string ToString() =>
+        $"{Text(Total)} at the peak ({string.Join(", ", Parts.Where(part => part.Bytes > 0).OrderByDescending(part => part.Bytes).Select(part => $"{part.Name} {Text(part.Bytes)}"))})";
 
     /// <summary>Counts a run.</summary>
     /// <param name="config">The model's shape.</param>
@@ -77,9 +87,10 @@ public sealed record MemoryPlan
     /// <param name="rows">Examples in the largest forward pass, at least 1.</param>
     /// <param name="width">Tokens of the longest, at least 1.</param>
     /// <param name="supervised">Supervised tokens in that pass; null: all.</param>
+    /// <param name="format">How the decoder's linear layers are held; where the checkpoint is quantised, it is as that.</param>
     /// <exception cref="ArgumentException">A target module names no layer, or a number is out of range.</exception>
     public static MemoryPlan Of(ModelConfig config, LoraOptions lora, TrainingOptions options, AlignmentPenaltyOptions? penalty, ComputePlacement placement,
-        int rows, int width, long? supervised = null)
+        int rows, int width, long? supervised = null, WeightFormat format = WeightFormat.Dense)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(lora);
@@ -87,14 +98,15 @@ public sealed record MemoryPlan
         ArgumentNullException.ThrowIfNull(placement);
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        var model = ModelShapes.Of(config);
-        var shapes = model.Linear;
-        var chosen = TargetModules.Select([.. shapes.Select(shape => shape.Name)], lora.TargetModules).ToHashSet();
-        LayerShape[] adapted = [.. shapes.Where(shape => chosen.Contains(shape.Name))];
+        using var scope = NewDisposeScope();
+        using var model = CausalLanguageModel.Layout(config);
+        LinearLayer[] adapted = [.. TargetModules.Select([.. model.LinearLayers()], lora.TargetModules)];
+        var chosen = adapted.Select(layer => layer.Name).ToHashSet();
+        format = config.StoredFormat == WeightFormat.Dense ? format : config.StoredFormat;
 
         long size = Bytes(placement.DType), adapterSize = Math.Max(4, size), tokens = (long)rows * width;
-        var trained = adapted.Sum(shape => lora.Rank * (shape.In + shape.Out));
-        var pass = ActivationCount.Of(config, lora, chosen, width);
+        var trained = adapted.Sum(layer => lora.Rank * (layer.InFeatures + layer.OutFeatures));
+        var pass = ActivationCount.Of(model.Decoder, lora, chosen, width);
         var logitSize = Math.Max(4, size);
         var marked = Math.Min(tokens, supervised ?? tokens);
         // A head that learns makes all logits at once, and autograd keeps their logarithms and makes two gradients.
@@ -107,16 +119,22 @@ public sealed record MemoryPlan
         var kept = isRecomputed ? new NumberCount((config.LayerCount + 1L) * config.HiddenSize, 0) : pass.Kept + new NumberCount(2L * config.HiddenSize, 0);
         var layer = isRecomputed ? pass.LargestLayer : default;
         var workspace = layer + pass.Passing;
+        LinearLayer[] quantized = format == WeightFormat.Dense ? [] : [.. model.Decoder.LinearLayers()];
+        var direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Max(layer => AlignmentPenalty.PassingBytes(layer.OutFeatures, layer.InFeatures));
         return new()
         {
             Placement = placement,
-            Weights = (model.ParameterCount + RotaryTables(config, width)) * size,
+            Format = format,
+            Weights = (model.Weights().Sum(weight => weight.Value.numel()) + RotaryTables(config, width)) * size
+                + quantized.Sum(layer => format.BytesOf(layer.OutFeatures, layer.InFeatures, size) - layer.OutFeatures * layer.InFeatures * size),
             Adapter = trained * adapterSize * (options.EarlyStoppingPatience is null ? 4 : 5),
-            Direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Max(shape => AlignmentPenalty.PassingBytes(shape.Out, shape.In)),
-            Penalty = penalty is null ? 0 : adapted.Sum(shape => AlignmentPenalty.KeptBytes(shape.Out, shape.In, penalty, adapterSize > 4 ? ScalarType.Float64 : ScalarType.Float32)),
+            Direction = direction,
+            Penalty = penalty is null ? 0 : adapted.Sum(layer => AlignmentPenalty.KeptBytes(layer.OutFeatures, layer.InFeatures, penalty, adapterSize > 4 ? ScalarType.Float64 : ScalarType.Float32)),
             Activations = (kept.All * tokens + ActivationCount.Masks(config, width)) * size + (isRecomputed ? 0 : pass.DropoutMasks * tokens),
             Logits = logits,
             Workspace = workspace.All * tokens * size + (isRecomputed ? pass.LargestDropoutMasks * tokens : 0),
+            Dequantized = quantized.Length == 0 ? 0 : quantized.Max(layer => layer.OutFeatures * layer.InFeatures) * size + PieceBytes(placement),
+            Host = placement.Device.type == DeviceType.CPU ? 0 : Math.Max(direction, sizeof(float) * model.Weights().Max(weight => weight.Value.numel())),
             Held = Holes(config, placement, tokens * size, kept + layer, workspace, logits),
         };
     }
@@ -128,17 +146,27 @@ public sealed record MemoryPlan
     /// <param name="penalty">Options of the penalty; null: there is none.</param>
     /// <param name="placement">Device and number format.</param>
     /// <param name="examples">At least one.</param>
+    /// <param name="format">How the decoder's linear layers are held.</param>
     /// <exception cref="ArgumentException">There is no example, or a target module names no layer.</exception>
     public static MemoryPlan Of(ModelConfig config, LoraOptions lora, TrainingOptions options, AlignmentPenaltyOptions? penalty, ComputePlacement placement,
-        IReadOnlyList<TokenizedExample> examples)
+        IReadOnlyList<TokenizedExample> examples, WeightFormat format = WeightFormat.Dense)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(examples);
         if (examples.Count == 0) throw new ArgumentException("There are no examples.", nameof(examples));
         var rows = Math.Min(Math.Min(options.MicroBatchSize ?? options.BatchSize, options.BatchSize), examples.Count);
         var supervised = examples.Select(TrainingBatch.SupervisedCount).OrderDescending().Take(rows).Sum(count => (long)count);
-        return Of(config, lora, options, penalty, placement, rows, examples.Max(example => example.Ids.Length), supervised);
+        return Of(config, lora, options, penalty, placement, rows, examples.Max(example => example.Ids.Length), supervised, format);
     }
+
+    // What making numbers of codes takes beside the numbers: nothing where our own kernels write them in place.
+    private static long PieceBytes(ComputePlacement placement) => placement switch
+    {
+        { Device.type: DeviceType.CPU, DType: ScalarType.Float32 } => 0,
+        { Device.type: DeviceType.CPU } => QuantizedMatrix.PieceNumbers * sizeof(float),
+        // Indices, values, and the values once more.
+        _ => QuantizedMatrix.PieceNumbers * (2 + 2 * sizeof(float)),
+    };
 
     private static long RotaryTables(ModelConfig config, int width) =>
         Enumerable.Range(0, config.LayerCount).Select(config.Spec.RotaryOf).OfType<RotarySpec>().Distinct()
@@ -159,7 +187,8 @@ public sealed record MemoryPlan
         _ => 4,
     };
 
-    private static string Text(long bytes) => bytes < 1L << 30
+    /// <summary>A number of bytes, for people.</summary>
+    internal static string Text(long bytes) => bytes < 1L << 30
         ? (bytes / (double)(1 << 20)).ToString("0.0", CultureInfo.InvariantCulture) + " MiB"
         : (bytes / (double)(1 << 30)).ToString("0.00", CultureInfo.InvariantCulture) + " GiB";
 }

@@ -38,6 +38,8 @@ internal sealed class PlainScales(Tensor values) : BlockScales
 /// <summary>Scales less their mean, in blocks of 8-bit codes: map[code] · nested maximum + mean.</summary>
 internal sealed class DoubleScales : BlockScales
 {
+    private const int Block = 256;
+
     private readonly Tensor _codes;
     private readonly Tensor _nested;
     private readonly Tensor _map;
@@ -84,12 +86,14 @@ internal sealed class DoubleScales : BlockScales
         for (var i = 0; i < target.Length; i++) target[i] = map[codes[first + i]] * nested[(first + i) / _block] + _meanValue;
     }
 
+    /// <summary>Bytes of so many scales.</summary>
+    public static long BytesOf(long count) => count + sizeof(float) * ((count + Block - 1) / Block + DynamicCodes.Map.Length);
+
     /// <summary>Quantises scales as bitsandbytes does, in blocks of 256.</summary>
     /// <param name="scales">They are changed.</param>
     /// <param name="device">Where the result is to lie.</param>
     public static DoubleScales Quantize(float[] scales, Device device)
     {
-        const int Block = 256;
         var mean = DynamicCodes.Mean(scales);
         for (var i = 0; i < scales.Length; i++) scales[i] -= mean;
         var (codes, nested) = (new byte[scales.Length], new float[(scales.Length + Block - 1) / Block]);

@@ -39,6 +39,13 @@ internal sealed class Nf4Matrix : QuantizedMatrix
 
     public override long ByteCount => _codes.numel() + Scales.ByteCount;
 
+    /// <summary>Bytes of so many numbers with quantised scales.</summary>
+    public static long BytesOf(long numbers)
+    {
+        var blocks = (numbers + DefaultBlock - 1) / DefaultBlock;
+        return blocks * DefaultBlock / 2 + DoubleScales.BytesOf(blocks);
+    }
+
     /// <summary>Codes, two a byte, the first of them in the high half.</summary>
     public Tensor Codes => _codes;
 

@@ -111,7 +111,8 @@ public sealed class FamilyFeatureTests
         // What is left over belongs to the vision tower.
         Assert.All(checkpoint.Entries.Keys.Except(model.Weights().Select(weight => weight.Key)), key => Assert.Matches("^(vision_tower|multi_modal_projector)", key));
         Assert.Empty(CheckpointFit.Check(config, checkpoint).Problems);
-        Assert.Equal(model.Weights().Sum(weight => weight.Value.numel()), ModelShapes.Of(config).ParameterCount);
+        using var layout = CausalLanguageModel.Layout(config);
+        Assert.Equal(model.Weights().Select(weight => (weight.Key, weight.Value.numel())), layout.Weights().Select(weight => (weight.Key, weight.Value.numel())));
     }
 
     [Theory]
@@ -121,7 +122,8 @@ public sealed class FamilyFeatureTests
         using var family = FamilyFolder.Open(name);
         var config = ModelConfig.Load(family["aligned"]);
         MemoryPlan Plan(string target) => MemoryPlan.Of(config, new LoraOptions { Rank = 1, TargetModules = [target] }, new TrainingOptions(), null, TinyLlama.Placement(), rows: 4, width: 64);
-        foreach (var suffix in ModelShapes.Of(config).Linear.Select(layer => layer.Name[(layer.Name.LastIndexOf('.') + 1)..]).Distinct().Where(suffix => suffix != "lm_head"))
+        using var layout = CausalLanguageModel.Layout(config);
+        foreach (var suffix in layout.LinearLayers().Select(layer => layer.Name[(layer.Name.LastIndexOf('.') + 1)..]).Distinct().Where(suffix => suffix != "lm_head"))
         {
             // A layer that the count of activations did not know would keep nothing.
             Assert.True(Plan(suffix).Activations > 4 * 64 * config.HiddenSize * 4L * config.LayerCount, suffix);
