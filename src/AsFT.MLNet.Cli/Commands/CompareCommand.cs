@@ -35,7 +35,7 @@ internal sealed class CompareCommand : ToolCommand
         ComparisonResult result;
         try
         {
-            result = ProgressDisplay.Show(run, "Comparing", display => MethodComparison.Run(config, folder.FullPath, new Forwarder(display), run.CancellationToken));
+            result = ProgressDisplay.Show(run, "Comparing", display => MethodComparison.Run(config, folder.FullPath, new Forwarder(run, display), run.CancellationToken));
         }
         finally
         {
@@ -98,7 +98,7 @@ internal sealed class CompareCommand : ToolCommand
         foreach (var note in result.Notes) run.Say(note);
     }
 
-    private sealed class Forwarder(IProgress<WorkState> display) : IProgress<ComparisonProgress>
+    private sealed class Forwarder(ToolRun run, IProgress<WorkState> display) : IProgress<ComparisonProgress>
     {
         private readonly System.Diagnostics.Stopwatch _clock = System.Diagnostics.Stopwatch.StartNew();
         private int _found = -1;
@@ -106,6 +106,8 @@ internal sealed class CompareCommand : ToolCommand
         public void Report(ComparisonProgress value)
         {
             if (_found < 0) _found = value.Done;
+            // Before a day of runs, not behind it.
+            foreach (var note in value.Notes) Pipelines.Warning(run)(note);
             // Rows found finished took no time; the two phases share one estimate.
             var done = value.Done - _found;
             TimeSpan? remaining = done > 0 ? _clock.Elapsed / done * (value.Total - value.Done) : null;

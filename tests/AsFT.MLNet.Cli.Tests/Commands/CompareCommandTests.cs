@@ -70,6 +70,8 @@ public sealed class CompareCommandTests
         var result = await Tool.Run("compare", "--config", config, "--out", folder.File("out"));
         Assert.True(result.ExitCode == ExitCode.Success, result.Error);
         Assert.Contains("AsFT cannot run on reviews at p = 0.95 with seed 1", result.Output);
+        // Told before the first run, too.
+        Assert.Contains("AsFT cannot run on reviews", result.Error[..result.Error.IndexOf("Comparing:", StringComparison.Ordinal)]);
         var report = File.ReadAllText(folder.File("out/report.md"));
         Assert.Contains("AsFT could not run with seed 1 and has no numbers there: ", report);
         Assert.Contains("| AsFT |  | n/a | n/a |", report);
