@@ -5,7 +5,7 @@ public sealed class ChoiceOptionsTests
     [Theory]
     [InlineData("finetune", "--preset", "gard", "did you mean guard? It takes guard, paper.")]
     [InlineData("finetune", "--projection", "subspcae", "did you mean subspace?")]
-    [InlineData("finetune", "--schedule", "warm", "there is no such choice. It takes constant, cosine, linear, step-per-epoch.")]
+    [InlineData("finetune", "--schedule", "warm", "there is no such choice. It takes constant, cosine, cosine-with-min-lr, cosine-with-restarts, inverse-sqrt, linear, polynomial, step-per-epoch, warmup-stable-decay.")]
     [InlineData("finetune", "--overlong", "cut", "It takes drop, refuse, truncate.")]
     [InlineData("generate", "--dtype", "bfloat", "It takes auto, bfloat16, float16, float32, float64.")]
     [InlineData("eval", "--task-rule", "lable", "did you mean label?")]
