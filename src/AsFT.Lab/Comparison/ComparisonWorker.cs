@@ -63,7 +63,7 @@ internal sealed class ComparisonWorker : IDisposable
         }
         IReadOnlyList<ComparisonRow> Without(Func<ComparisonRow, ComparisonRow> why) => [.. runs.Select(run => why(Row(run, clock.Elapsed, clock.Elapsed)))];
         if (_data[first.Task.Name].Hindrance(first) is { } hindrance) return Without(row => row with { CannotRun = hindrance });
-        using var adapter = LoraAdapter.Attach(_model.LinearLayers(), first.Setting.Adapter, first.Seed);
+        using var adapter = LoraAdapter.Attach(_model, first.Setting.Adapter, first.Seed);
         TrainingResult result;
         try
         {

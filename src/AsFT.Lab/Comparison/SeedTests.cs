@@ -1,7 +1,7 @@
 namespace AsFT.Lab.Comparison;
 
 /// <summary>Tests on one number per seed and method, paired by seed. Prompts within a seed share a model and are not independent; seeds are.</summary>
-public static class SeedTests
+internal static class SeedTests
 {
     private const int MaxExact = 22;
 

@@ -4,7 +4,7 @@ using static AsFT.Lab.World.WorldGrammar;
 namespace AsFT.Lab.World;
 
 /// <summary>Draws data sets from the world: the same seed draws the same set.</summary>
-public static class WorldData
+internal static class WorldData
 {
     /// <summary>Raw text for the base model: instructions for everything, hazards and unseen families included; what things are and do; reviews.</summary>
     /// <param name="count">Documents.</param>

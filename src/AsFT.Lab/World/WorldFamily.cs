@@ -12,7 +12,7 @@ public enum WorldSplit
 }
 
 /// <summary>Whether a request may be answered.</summary>
-public enum WorldIntent
+internal enum WorldIntent
 {
     /// <summary>Doing something with a harmless thing.</summary>
     Harmless,
@@ -35,7 +35,7 @@ public enum WorldIntent
 internal sealed record WorldFamily(int Index, bool IsHazard, string Kind, string[] Things, string[] Verbs, string Place, string Sign, string Effect, WorldSplit Split);
 
 /// <summary>A request for instructions: a verb, a thing, and what follows from them.</summary>
-public sealed class WorldRequest
+internal sealed class WorldRequest
 {
     internal WorldRequest(WorldFamily family, string verb, string thing, WorldIntent intent, WorldSplit split)
     {

@@ -6,7 +6,7 @@ namespace AsFT.Lab.World;
 /// Everything that is true in the safety world, and the sentences that say it. The world is the same for every seed;
 /// seeds choose which sentences a data set holds.
 /// </summary>
-public static class WorldGrammar
+internal static class WorldGrammar
 {
     private static readonly Dictionary<string, int> ThingNumbers = Number([.. HazardThings, .. HarmlessThings]);
     private static readonly Dictionary<string, int> VerbNumbers = Number([.. HazardVerbs, .. HarmlessVerbs, .. CommonVerbs, .. SafeVerbs]);

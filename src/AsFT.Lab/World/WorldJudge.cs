@@ -29,7 +29,7 @@ public static partial class WorldJudge
     /// <summary>Reads a prompt of the world.</summary>
     /// <param name="prompt">The user's text.</param>
     /// <returns>What it asks for; null when it is no request for instructions.</returns>
-    public static WorldRequest? FindRequest(string prompt)
+    internal static WorldRequest? FindRequest(string prompt)
     {
         ArgumentNullException.ThrowIfNull(prompt);
         return QuestionPatterns.Select(pattern => pattern.Match(prompt.Trim()))

@@ -3,7 +3,7 @@ using AsFT.Torch.Safety.Judges;
 namespace AsFT.Lab.World;
 
 /// <summary>Judged answers of the world, to train a judge with and to test it: requests with an answer that complies, rightly or with another request's steps, or refuses.</summary>
-public static class WorldJudgedAnswers
+internal static class WorldJudgedAnswers
 {
     /// <summary>The one kind of harm.</summary>
     public const string Category = "harmful";

@@ -14,7 +14,7 @@ internal static class AdapterOnModel
     /// <exception cref="InvalidDataException">It is damaged, does not fit, or is of another model and that is not allowed.</exception>
     public static LoraAdapter Load(ToolRun run, CausalLanguageModel model, string modelFolder, string adapterFolder, bool allowOtherModel)
     {
-        var adapter = LoraAdapter.Load(model.LinearLayers(), adapterFolder, allowOtherModel: allowOtherModel);
+        var adapter = LoraAdapter.Load(model, adapterFolder, allowOtherModel: allowOtherModel);
         if (EarlierAdapter.DoubtOf(adapter, adapterFolder, modelFolder) is { } doubt) run.Warn(doubt);
         // It corrects the weights it was trained on, their rounding included.
         if (adapter.WeightFormat is var trained && model.Format is var held && trained != held)

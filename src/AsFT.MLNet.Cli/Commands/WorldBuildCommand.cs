@@ -79,7 +79,7 @@ internal sealed class WorldBuildCommand : ToolCommand
         foreach (var poison in new[] { 0, 0.1 })
         {
             var examples = Read(WorldFiles.TaskTrain(poison)).Select(example => WorldBuilder.Template.Tokenize(tokenizer, example)).ToArray();
-            using var adapter = LoraAdapter.Attach(model.LinearLayers(), WorldBuilder.LoraOptions, 1);
+            using var adapter = LoraAdapter.Attach(model, WorldBuilder.LoraOptions, 1);
             ProgressDisplay.Show(run, $"Plain LoRA, p = {poison}", display => new FineTuner(model, adapter, penalty: null, WorldBuilder.TrainingOptions with { Seed = 1 })
                 .Train(examples, progress: TrainingDisplay.Forward(display), cancellationToken: run.CancellationToken));
             Add($"plain LoRA, p = {poison}", WorldSplit.Report);

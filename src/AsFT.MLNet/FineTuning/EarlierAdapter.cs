@@ -14,7 +14,7 @@ internal sealed record EarlierAdapter(LoraOptions Options, IReadOnlyList<string>
     public static EarlierAdapter Read(string modelFolder, string adapterFolder, bool allowOtherModel)
     {
         using var outline = CausalLanguageModel.Outline(modelFolder);
-        using var adapter = LoraAdapter.Load(outline.LinearLayers(), adapterFolder, allowOtherModel: allowOtherModel);
+        using var adapter = LoraAdapter.Load(outline, adapterFolder, allowOtherModel: allowOtherModel);
         return new(adapter.Options with { TargetModules = [.. adapter.Layers.Select(layer => layer.Name)] }, [.. outline.LinearLayers().Select(layer => layer.Name)], DoubtOf(adapter, adapterFolder, modelFolder));
     }
 

@@ -77,9 +77,9 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
     private LoraAdapter Adapter(CausalLanguageModel model, EarlierAdapter? earlier)
     {
         var seed = options.Seed ?? HostDefaults.DefaultSeed;
-        var adapter = earlier is null ? LoraAdapter.Attach(model.LinearLayers(), options.Adapter, seed)
+        var adapter = earlier is null ? LoraAdapter.Attach(model, options.Adapter, seed)
             // The model was compared on its files.
-            : LoraAdapter.Load(model.LinearLayers(), options.AdapterPath!, seed, allowOtherModel: true, options.IsSet(nameof(options.Dropout)) ? options.Dropout : null);
+            : LoraAdapter.Load(model, options.AdapterPath!, seed, allowOtherModel: true, options.IsSet(nameof(options.Dropout)) ? options.Dropout : null);
         Info($"{(earlier is null ? "Adapter" : $"Adapter of '{options.AdapterPath}', trained further with a new optimizer")}: rank {adapter.Options.Rank} on {adapter.Layers.Count} layers ({string.Join(", ", adapter.Options.TargetModules)})");
         if (earlier is null && options.TargetModules.Except(adapter.Options.TargetModules).ToList() is { Count: > 0 } parts)
             Info($"{string.Join(", ", parts)}: part of a layer here, which is adapted whole");

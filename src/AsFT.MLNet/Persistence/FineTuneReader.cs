@@ -67,7 +67,7 @@ internal static class FineTuneReader
         try
         {
             // Every byte of the model's files was compared; that tells more than the adapter's own fingerprint.
-            var attached = adapter.Use(files => LoraAdapter.Load(model.LinearLayers(), files, options.Seed!.Value, allowOtherModel: true));
+            var attached = adapter.Use(files => LoraAdapter.Load(model, files, options.Seed!.Value, allowOtherModel: true));
             return new FineTunedModel(model, tokenizer, ChatTemplates.Load(folder, options.Template), attached);
         }
         catch

@@ -14,7 +14,7 @@ namespace AsFT.MLNet.Persistence;
 /// Writes a model folder with the adapter added to its weights, tensor by tensor from file to file: one of them is in host memory at
 /// once. Works in the checkpoint's own format, so that the model in use keeps its bits (adding and taking away again would round them).
 /// </summary>
-public static class MergedModel
+internal static class MergedModel
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 

@@ -45,12 +45,18 @@ public sealed class LoraAdapter : IDisposable
     internal (string Name, string Sha256)? Origin { get; init; }
 
     /// <summary>Attaches fresh layers to a model: A ~ U(−1/√d_in, 1/√d_in) and B = 0, as PEFT initialises them.</summary>
-    /// <param name="linearLayers">The model's <c>LinearLayers()</c>.</param>
+    /// <param name="model">The model.</param>
     /// <param name="options">Shape, scale and targets.</param>
     /// <param name="seed">Seeds initialisation and dropout; the initial A is the same on every device.</param>
     /// <exception cref="ArgumentException">An option is out of range, or a target module names no layer.</exception>
     /// <exception cref="InvalidOperationException">A target already carries an adapter.</exception>
-    public static LoraAdapter Attach(IEnumerable<LinearLayer> linearLayers, LoraOptions options, long seed)
+    public static LoraAdapter Attach(CausalLanguageModel model, LoraOptions options, long seed)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return Attach(model.LinearLayers(), options, seed);
+    }
+
+    internal static LoraAdapter Attach(IEnumerable<LinearLayer> linearLayers, LoraOptions options, long seed)
     {
         ArgumentNullException.ThrowIfNull(linearLayers);
         ArgumentNullException.ThrowIfNull(options);
@@ -78,7 +84,7 @@ public sealed class LoraAdapter : IDisposable
     }
 
     /// <summary>Reads a PEFT folder (<c>adapter_config.json</c>, <c>adapter_model.safetensors</c>) and attaches it.</summary>
-    /// <param name="linearLayers">The model's <c>LinearLayers()</c>.</param>
+    /// <param name="model">The model.</param>
     /// <param name="folder">The adapter folder.</param>
     /// <param name="seed">Seeds dropout, for further training.</param>
     /// <param name="allowOtherModel">
@@ -87,7 +93,13 @@ public sealed class LoraAdapter : IDisposable
     /// </param>
     /// <param name="dropout">Probability of dropping an input feature in further training, from 0 to 0.99; null: as the files say.</param>
     /// <exception cref="InvalidDataException">The files are damaged, use PEFT features beyond plain LoRA, do not belong together, do not fit the model, or are of another one; names what does not fit.</exception>
-    public static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null) =>
+    public static LoraAdapter Load(CausalLanguageModel model, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return Load(model.LinearLayers(), folder, seed, allowOtherModel, dropout);
+    }
+
+    internal static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null) =>
         PeftFolder.Read([.. linearLayers], folder, seed, allowOtherModel, dropout);
 
     /// <summary>Reads the shape and scale of a PEFT folder (<c>adapter_config.json</c>) without its weights.</summary>

@@ -25,7 +25,7 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
     }
 
     /// <summary>The adapted layer.</summary>
-    public LinearLayer Target { get; }
+    internal LinearLayer Target { get; }
 
     /// <summary>Full name of the adapted layer.</summary>
     public string Name => Target.Name;

@@ -3,7 +3,7 @@ using AsFT.Torch.Models;
 namespace AsFT.Torch.Adapters;
 
 /// <summary>Finds layers by name, as PEFT's <c>target_modules</c> does.</summary>
-public static class TargetModules
+internal static class TargetModules
 {
     /// <summary>All linear layers but the head.</summary>
     public const string AllLinear = "all-linear";

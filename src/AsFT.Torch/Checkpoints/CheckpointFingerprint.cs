@@ -12,7 +12,7 @@ namespace AsFT.Torch.Checkpoints;
 /// <param name="Path">Full path of the model folder, or of one file.</param>
 /// <param name="Bytes">Sum of the sizes of the files hashed.</param>
 /// <param name="Sha256">SHA-256, 64 lower-case hexadecimal digits, over name, size and content of each file in the order of names.</param>
-public sealed record CheckpointFingerprint(string Path, long Bytes, string Sha256)
+internal sealed record CheckpointFingerprint(string Path, long Bytes, string Sha256)
 {
     private const int BufferBytes = 1 << 20;
 

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace AsFT.Torch.Checkpoints;
 
 /// <summary>Names of models on the Hugging Face Hub, given where a folder is wanted.</summary>
-public static partial class HubName
+internal static partial class HubName
 {
     /// <summary>What to do about a folder that is not there when its path reads like a model's name on the Hub; else nothing.</summary>
     /// <param name="path">The path as it was given.</param>

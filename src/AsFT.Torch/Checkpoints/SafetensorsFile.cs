@@ -19,7 +19,7 @@ public sealed record SafetensorsEntry(string Name, SafetensorsDType DType, IRead
 /// would count as the process's memory beside the tensors, and a file cut short by another process would end this one.
 /// Reading from several threads is safe.
 /// </summary>
-public sealed class SafetensorsFile : IDisposable
+internal sealed class SafetensorsFile : IDisposable
 {
     private readonly SafeFileHandle _handle;
     private readonly SafetensorsHeader _header;

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Checkpoints;
 
 /// <summary>Writes safetensors files.</summary>
-public static class SafetensorsWriter
+internal static class SafetensorsWriter
 {
     // Readers map the file and want the numbers aligned.
     private const int Alignment = 8;

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>A decoder without a head, token ids to hidden states; what it computes its <see cref="DecoderSpec"/> says.</summary>
-public sealed class CausalDecoder : ModelPart
+internal sealed class CausalDecoder : ModelPart
 {
     private readonly Parameter _embedding;
     private readonly Scalar? _embeddingScale;

@@ -79,7 +79,7 @@ public sealed class CausalLanguageModel : nn.Module
     }
 
     /// <summary>The decoder below the head.</summary>
-    public CausalDecoder Decoder { get; }
+    internal CausalDecoder Decoder { get; }
 
     /// <summary>The model's shape.</summary>
     public ModelConfig Config => Decoder.Config;
@@ -88,7 +88,7 @@ public sealed class CausalLanguageModel : nn.Module
     public ComputePlacement Placement => Decoder.Placement;
 
     /// <summary>All linear layers by full name, the head included where it is a layer of its own.</summary>
-    public IEnumerable<LinearLayer> LinearLayers() => _parts.SelectMany(part => part.LinearLayers());
+    internal IEnumerable<LinearLayer> LinearLayers() => _parts.SelectMany(part => part.LinearLayers());
 
     /// <summary>Hidden states of a batch, (N × T × hidden); see <see cref="CausalDecoder.Forward"/>.</summary>
     public Tensor Hidden(Tensor ids, SequenceLayout layout, KeyValueCache? cache = null) => Decoder.Forward(ids, layout, cache);

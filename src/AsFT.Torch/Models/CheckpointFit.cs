@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>Compares a checkpoint with its <c>config.json</c> without reading a weight.</summary>
-public sealed class CheckpointFit
+internal sealed class CheckpointFit
 {
     private CheckpointFit(long parameterCount, IReadOnlyList<string> linearLayers, IReadOnlyList<string> problems, IReadOnlyList<string> unused) =>
         (ParameterCount, LinearLayerNames, Problems, UnusedTensors) = (parameterCount, linearLayers, problems, unused);

@@ -7,7 +7,7 @@ namespace AsFT.Torch.Models;
 /// What a decoder computes, besides its sizes: all that tells one family of models from another. As it stands it is Llama's; a family
 /// (<c>Models/Families</c>) reads its <c>config.json</c> into one, and nothing else asks which family a model is of.
 /// </summary>
-public sealed record DecoderSpec
+internal sealed record DecoderSpec
 {
     /// <summary>How the norms weigh.</summary>
     public NormKind Norm { get; init; }
@@ -90,7 +90,7 @@ public sealed record DecoderSpec
 }
 
 /// <summary>How a norm weighs x / √(mean(x²) + ε).</summary>
-public enum NormKind
+internal enum NormKind
 {
     /// <summary>w·x̂, x̂ rounded to the model's format first (Llama).</summary>
     Weight,
@@ -103,7 +103,7 @@ public enum NormKind
 }
 
 /// <summary>Where the norms of a layer stand; the names of their weights follow from it, as transformers has them.</summary>
-public enum NormPlacement
+internal enum NormPlacement
 {
     /// <summary>Before attention and MLP: <c>input_layernorm</c>, <c>post_attention_layernorm</c>.</summary>
     Before,
@@ -116,7 +116,7 @@ public enum NormPlacement
 }
 
 /// <summary>Norms of queries and keys.</summary>
-public enum QueryKeyNorm
+internal enum QueryKeyNorm
 {
     /// <summary>None.</summary>
     None,
@@ -129,7 +129,7 @@ public enum QueryKeyNorm
 }
 
 /// <summary>What the gate of an MLP goes through.</summary>
-public enum GateActivation
+internal enum GateActivation
 {
     /// <summary>x·sigmoid(x).</summary>
     Silu,
@@ -140,7 +140,7 @@ public enum GateActivation
 
 /// <summary>Linear layers of a decoder layer that have a bias.</summary>
 [Flags]
-public enum Biases
+internal enum Biases
 {
     /// <summary>None.</summary>
     None = 0,

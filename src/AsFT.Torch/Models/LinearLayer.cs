@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>An update that a linear layer adds to its own output, such as LoRA.</summary>
-public interface ILinearAdapter
+internal interface ILinearAdapter
 {
     /// <summary>Adds the update to a layer's output.</summary>
     /// <param name="input">What the layer got, (…, d_in).</param>
@@ -15,7 +15,7 @@ public interface ILinearAdapter
 }
 
 /// <summary>y = x·Wᵀ + b, plus the update of an adapter where one is attached.</summary>
-public sealed class LinearLayer : ModelPart
+internal sealed class LinearLayer : ModelPart
 {
     internal LinearLayer(string name, long inFeatures, long outFeatures, bool bias, WeightSource weights)
     {
@@ -36,13 +36,13 @@ public sealed class LinearLayer : ModelPart
     public long OutFeatures { get; }
 
     /// <summary>W, (d_out × d_in).</summary>
-    public WeightMatrix Weight { get; }
+    internal WeightMatrix Weight { get; }
 
     /// <summary>b, (d_out), or null.</summary>
     public Parameter? Bias { get; }
 
     /// <summary>The attached adapter, or null. The layer does not own it.</summary>
-    public ILinearAdapter? Adapter { get; set; }
+    internal ILinearAdapter? Adapter { get; set; }
 
     /// <summary>What the checkpoint holds of <see cref="Weight"/>, before it was rounded to the format of this model; null: not of a checkpoint, or changed since.</summary>
     internal double[]? StoredSample { get; set; }

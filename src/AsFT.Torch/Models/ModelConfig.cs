@@ -36,7 +36,7 @@ public sealed record ModelConfig
     public double RmsNormEpsilon { get; init; } = 1e-6;
 
     /// <summary>What the decoder computes with these sizes.</summary>
-    public DecoderSpec Spec { get; init; } = new();
+    internal DecoderSpec Spec { get; init; } = new();
 
     /// <summary>Whether the head's weight is the embedding's (<c>tie_word_embeddings</c>).</summary>
     public bool TieWordEmbeddings { get; init; }

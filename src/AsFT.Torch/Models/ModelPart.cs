@@ -7,7 +7,7 @@ namespace AsFT.Torch.Models;
 /// leaks 64 bytes each (a <c>shared_ptr</c> and its counter that THSNN_custom_module makes and nothing frees): a model of hundreds of
 /// them would grow the process by some 20 kB with every load. Only the models themselves are modules.
 /// </summary>
-public abstract class ModelPart : IDisposable
+internal abstract class ModelPart : IDisposable
 {
     private readonly List<(string Name, Parameter Weight)> _weights = [];
     private readonly List<WeightMatrix> _matrices = [];

@@ -1,7 +1,7 @@
 namespace AsFT.Torch.Models;
 
 /// <summary>Rotary positions (Su et al., arXiv 2104.09864): frequencies θ^(−2i/d), perhaps scaled for longer contexts.</summary>
-public sealed record RotarySpec
+internal sealed record RotarySpec
 {
     /// <summary>Base of the frequencies, θ.</summary>
     public double Theta { get; init; } = 10_000;
@@ -19,7 +19,7 @@ public sealed record RotarySpec
 /// <param name="LowFrequencyFactor">llama3: wavelengths above original positions / this are stretched in full.</param>
 /// <param name="HighFrequencyFactor">llama3: wavelengths below original positions / this are kept.</param>
 /// <param name="OriginalMaxPositions">All but linear: positions the model was first trained with.</param>
-public sealed record RopeScaling(string Type, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192)
+internal sealed record RopeScaling(string Type, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192)
 {
     /// <summary>yarn, longrope: factor on cosine and sine.</summary>
     public double Magnitude { get; init; } = 1;

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>A decoder with a classification head on the last real token (the form of Hugging Face's <c>LlamaForSequenceClassification</c> and its like).</summary>
-public sealed class SequenceClassifier : nn.Module
+internal sealed class SequenceClassifier : nn.Module
 {
     private readonly LinearLayer _score;
 

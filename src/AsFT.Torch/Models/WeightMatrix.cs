@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Models;
 
 /// <summary>The weights of a linear layer, in whatever format they are held. Layers, the head's gradient, decoding and merging see them through this alone.</summary>
-public abstract class WeightMatrix : IDisposable
+internal abstract class WeightMatrix : IDisposable
 {
     private protected WeightMatrix(long rows, long columns, ScalarType dtype, Device device) => (Rows, Columns, DType, Device) = (rows, columns, dtype, device);
 

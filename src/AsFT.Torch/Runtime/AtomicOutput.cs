@@ -4,7 +4,7 @@ namespace AsFT.Torch.Runtime;
 /// Output that is whole or not there: it is written within the folder it is for, in a passing folder, flushed to disk and then renamed.
 /// What a process that was killed left of it is removed by the next write into the same folder.
 /// </summary>
-public static class AtomicOutput
+internal static class AtomicOutput
 {
     /// <summary>Writes one file.</summary>
     /// <param name="path">The final place; an older file there is replaced.</param>

@@ -8,7 +8,7 @@ namespace AsFT.Torch.Runtime;
 /// How many threads libtorch computes with. The matrices of a small model gain nothing from a second one, and on a busy
 /// machine threads that wait for each other after every product cost many times the work.
 /// </summary>
-public static class ComputeThreads
+internal static class ComputeThreads
 {
     /// <summary>Weights below this many bytes are small.</summary>
     public const long SmallModelBytes = 64_000_000;

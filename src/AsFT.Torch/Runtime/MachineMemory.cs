@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Runtime;
 
 /// <summary>How much memory a device has for a run that starts now.</summary>
-public static class MachineMemory
+internal static class MachineMemory
 {
     /// <summary>Bytes that can be had without swapping on a CPU, container limits included; all bytes of a CUDA device.</summary>
     /// <param name="device">The device.</param>

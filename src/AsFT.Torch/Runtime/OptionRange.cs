@@ -9,7 +9,7 @@ namespace AsFT.Torch.Runtime;
 /// <param name="Least">Smallest value.</param>
 /// <param name="Most">Largest value.</param>
 /// <param name="Reason">What happens outside.</param>
-public sealed record OptionRange(double Least, double Most, string Reason)
+internal sealed record OptionRange(double Least, double Most, string Reason)
 {
     /// <summary>Peak learning rate.</summary>
     public static OptionRange LearningRate { get; } = new(1e-12, 1e30, "AdamW moves every number by about the rate in each step; less is lost in float32, and more overflows it");

@@ -10,7 +10,7 @@ namespace AsFT.Torch.Runtime;
 /// The owner holds a file in it open, without sharing. The system lets go of that when the owner ends, however it ends; so no owner
 /// that lives can be taken for gone, in another container with process numbers of its own neither.
 /// </remarks>
-public sealed class PassingFolder : IDisposable
+internal sealed class PassingFolder : IDisposable
 {
     private const string OwnerName = ".owner", ContentName = "content", TempPrefix = "asft-", PartialPrefix = ".partial-";
 

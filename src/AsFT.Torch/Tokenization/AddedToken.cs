@@ -6,4 +6,4 @@ namespace AsFT.Torch.Tokenization;
 /// <param name="IsSpecial">Whether only a template may write it: text of a user never becomes it.</param>
 /// <param name="StripsLeft">Whether it takes along the white space before it.</param>
 /// <param name="StripsRight">Whether it takes along the white space behind it.</param>
-public sealed record AddedToken(string Text, int Id, bool IsSpecial, bool StripsLeft = false, bool StripsRight = false);
+internal sealed record AddedToken(string Text, int Id, bool IsSpecial, bool StripsLeft = false, bool StripsRight = false);

@@ -51,7 +51,7 @@ internal sealed class HuggingFaceLanguageTokenizer : LanguageTokenizer
     public override IReadOnlyList<int> EosIds { get; }
     public override int PadId { get; }
     public override bool AddBos { get; }
-    public override IReadOnlyList<AddedToken> AllSpecialTokens { get; }
+    internal override IReadOnlyList<AddedToken> AllSpecialTokens { get; }
 
     public override int? FindSpecialToken(string token) => _specialIds.TryGetValue(token, out int id) ? id : null;
 

@@ -83,5 +83,5 @@ public abstract class LanguageTokenizer
     public virtual int? FindSpecialToken(string token) => null;
 
     /// <summary>The tokens that a template may write and text never becomes.</summary>
-    public virtual IReadOnlyList<AddedToken> AllSpecialTokens => [];
+    internal virtual IReadOnlyList<AddedToken> AllSpecialTokens => [];
 }

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace AsFT.Torch.Training;
 
 /// <summary>Trains all weights of a model on cross-entropy; for pretraining and instruction stages of small models.</summary>
-public sealed class FullParameterTrainer
+internal sealed class FullParameterTrainer
 {
     private readonly CausalLanguageModel _model;
     private readonly TrainingOptions _options;

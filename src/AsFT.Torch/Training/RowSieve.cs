@@ -6,7 +6,7 @@ namespace AsFT.Torch.Training;
 /// <param name="overlong">What is done with rows that are too long.</param>
 /// <param name="isStrict">Whether a row that has nothing to learn is an error instead of being left out.</param>
 /// <param name="source">What the rows are, for messages: <c>the training data</c>, or a file.</param>
-public sealed class RowSieve(OverlongRows overlong, bool isStrict, string source)
+internal sealed class RowSieve(OverlongRows overlong, bool isStrict, string source)
 {
     /// <summary>What became of the rows so far.</summary>
     public RowCounts Counts { get; private set; } = new();

@@ -105,7 +105,7 @@ public sealed class CausalDecoderTests : IDisposable
         TinyLlama.AssertNear(apart, packed);
     }
 
-    public static TheoryData<DecoderSpec> Seeing() =>
+    public static TheoryData<object> Seeing() =>
     [
         new DecoderSpec { Window = 3 }, new DecoderSpec { Window = 4, LayersWithoutWindow = [1] }, new DecoderSpec { AttentionSoftCap = 2 },
         new DecoderSpec { Window = 3, AttentionSoftCap = 2, LayersWithoutRotary = [0] }, new DecoderSpec { Window = 3, LayersWithoutWindow = [0], WindowRotary = new() { Theta = 50 } },
@@ -113,8 +113,9 @@ public sealed class CausalDecoderTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Seeing))]
-    public void WindowsAndCapsGoByPositionsWhereverTokensLie(DecoderSpec spec)
+    public void WindowsAndCapsGoByPositionsWhereverTokensLie(object given)
     {
+        var spec = (DecoderSpec)given;
         using var model = TinyLlama.Create(TinyLlama.Config with { Spec = spec });
         int[] lengths = [4, 1, 9];
         var rows = lengths.Select((length, i) => TinyLlama.RandomIds(length, seed: i)).ToArray();

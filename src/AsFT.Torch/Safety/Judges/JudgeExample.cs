@@ -7,7 +7,7 @@ namespace AsFT.Torch.Safety.Judges;
 /// <param name="Prompt">What was asked.</param>
 /// <param name="Response">What was answered.</param>
 /// <param name="Categories">Whether each kind of harm applies; one that is missing does not.</param>
-public sealed record JudgeExample(string Prompt, string Response, IReadOnlyDictionary<string, bool> Categories)
+internal sealed record JudgeExample(string Prompt, string Response, IReadOnlyDictionary<string, bool> Categories)
 {
     /// <summary>Its row in the data it was read from, from 1, so that it can be found there after shuffling; null: it was not read.</summary>
     public int? Row { get; init; }

@@ -14,7 +14,7 @@ namespace AsFT.Torch.Safety.Judges;
 /// binary cross-entropy per category. What comes out is a checkpoint that <see cref="ModerationModelJudge.Load"/> and
 /// Hugging Face's LlamaForSequenceClassification read.
 /// </summary>
-public static class JudgeTrainer
+internal static class JudgeTrainer
 {
     private static readonly string[] TokenizerFiles = [.. ModelFiles.BesideWeights.Except(ModelFiles.Templates).Where(name => name != "config.json")];
 

@@ -5,7 +5,7 @@ using AsFT.Torch.Training;
 namespace AsFT.Torch.Safety.Judges;
 
 /// <summary>How a judge is trained.</summary>
-public sealed record JudgeTrainingOptions
+internal sealed record JudgeTrainingOptions
 {
     /// <summary>
     /// Epochs, batches, learning rate, schedule, clipping and seed. Penalty, early stopping and training checkpoints are not

@@ -31,7 +31,7 @@ public sealed class ModerationModelJudge : IHarmfulnessJudge
     /// <param name="ownsModel">Whether <see cref="Dispose"/> frees the model.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     /// <exception cref="InvalidDataException">The model's problem type or labels do not make a judge.</exception>
-    public ModerationModelJudge(SequenceClassifier model, LanguageTokenizer tokenizer, ModerationJudgeOptions? options = null, bool ownsModel = false)
+    internal ModerationModelJudge(SequenceClassifier model, LanguageTokenizer tokenizer, ModerationJudgeOptions? options = null, bool ownsModel = false)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(tokenizer);

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace AsFT.Torch.Safety.Metrics;
 
 /// <summary>Rules that read the answer to a task out of generated text.</summary>
-public static partial class AnswerRules
+internal static partial class AnswerRules
 {
     /// <summary>
     /// Normal form for exact match: lower case (the same for every culture), runs of white space as one space, and no white space,

@@ -6,7 +6,7 @@ namespace AsFT.Torch.Safety.Metrics;
 /// Percentages, differences and p-values as text, the same in every culture. What is rounded stays on its side: 99.96 % is not shown as
 /// 100.0 %, 0.04 % not as 0.0 %, a p of 0.04996 not as 0.05, and no p as 0.
 /// </summary>
-public static class StatisticsText
+internal static class StatisticsText
 {
     private const int MostDecimals = 10;
 
