@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using AsFT.Lab.Comparison;
 using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Metrics;
@@ -157,8 +156,8 @@ public sealed record BasinScan
 
     private static (double Mean, double? Deviation) Spread(IEnumerable<double> values)
     {
-        double[] all = [.. values];
-        return (all.Average(), all.Length < 2 ? null : SeedTests.StandardDeviation(all));
+        var moments = Moments.Of(values);
+        return (moments.Mean, moments.Count < 2 ? null : moments.Deviation);
     }
 }
 

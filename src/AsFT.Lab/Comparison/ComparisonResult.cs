@@ -33,8 +33,8 @@ public sealed record ComparisonResult(ComparisonConfig Config, IReadOnlyList<Com
     public MethodSummary Summarize(string task, double poison, string method)
     {
         var rows = Report(task, poison, method);
-        return new(rows.Count, Moments.Of(rows, r => r.Hs), Moments.Of(rows, r => r.Fa), Moments.Of(rows, r => r.OverRefusal), Moments.Of(rows, r => r.WithoutVerdict),
-            Moments.Of(rows, r => r.Refusals), Moments.Of(rows, r => r.UpdateNorm), Moments.Of(rows, r => r.Seconds));
+        return new(rows.Count, Over(rows, r => r.Hs), Over(rows, r => r.Fa), Over(rows, r => r.OverRefusal), Over(rows, r => r.WithoutVerdict),
+            Over(rows, r => r.Refusals), Over(rows, r => r.UpdateNorm), Over(rows, r => r.Seconds));
     }
 
     /// <summary>Means over the development seeds, per setting of a method in the order of its grid.</summary>
@@ -44,7 +44,7 @@ public sealed record ComparisonResult(ComparisonConfig Config, IReadOnlyList<Com
     public IReadOnlyList<(string Setting, double? Lambda, Moments Hs, Moments Fa, Moments OverRefusal)> Development(string task, double poison, string method) =>
         [.. Rows.Where(row => row.Split == ComparisonSplit.Development && row.Task == task && row.Poison == poison && row.Method == method)
             .GroupBy(row => row.Setting)
-            .Select(g => (g.Key, g.First().Lambda, Moments.Of([.. g], r => r.Hs), Moments.Of([.. g], r => r.Fa), Moments.Of([.. g], r => r.OverRefusal)))];
+            .Select(g => (g.Key, g.First().Lambda, Over(g, r => r.Hs), Over(g, r => r.Fa), Over(g, r => r.OverRefusal)))];
 
     /// <summary>Two methods on the same report seeds and prompts.</summary>
     /// <param name="task">Name of the task.</param>
@@ -78,23 +78,12 @@ public sealed record ComparisonResult(ComparisonConfig Config, IReadOnlyList<Com
         .OrderByDescending(c => c.Qualifies).ThenBy(c => c.Qualifies == true ? c.DevelopmentHs ?? double.PositiveInfinity : -(c.DevelopmentFa ?? 0)).ThenByDescending(c => c.DevelopmentFa ?? 0)
         .FirstOrDefault()?.Setting.Method.Name;
 
+    private static Moments Over(IEnumerable<ComparisonRow> rows, Func<ComparisonRow, double?> value) => Moments.Of(rows.Select(value).OfType<double>());
+
     private bool IsAsft(ComparisonMethod method, AlignmentProjection projection) =>
         method.Kind == MethodKind.Asft && MethodSetting.Expand(Config, method).All(s => s.Penalty.Projection == projection);
 
     private static IEnumerable<bool?> Outcomes(ComparisonRow row) => row.Outcomes.Select(c => c switch { '1' => true, '0' => false, _ => (bool?)null });
-}
-
-/// <summary>Mean and sample standard deviation of a number over seeds.</summary>
-/// <param name="Count">Runs that have the number.</param>
-/// <param name="Mean">NaN without any.</param>
-/// <param name="Deviation">With n − 1; NaN for fewer than two.</param>
-public readonly record struct Moments(int Count, double Mean, double Deviation)
-{
-    internal static Moments Of(IReadOnlyList<ComparisonRow> rows, Func<ComparisonRow, double?> value)
-    {
-        double[] values = [.. rows.Select(value).OfType<double>()];
-        return values.Length == 0 ? new(0, double.NaN, double.NaN) : new(values.Length, values.Average(), SeedTests.StandardDeviation(values));
-    }
 }
 
 /// <summary>A method over its report seeds; rates in percent.</summary>

@@ -36,21 +36,10 @@ internal static class SeedTests
         ArgumentNullException.ThrowIfNull(differences);
         var n = differences.Count;
         if (n < 2) return double.NaN;
-        var mean = differences.Average();
-        var deviation = StandardDeviation(differences);
+        var (_, mean, deviation) = Moments.Of(differences);
         if (deviation == 0) return mean == 0 ? 1 : double.NaN;
         var t = mean / (deviation / Math.Sqrt(n));
         return StudentTwoSided(t, n - 1);
-    }
-
-    /// <summary>Sample standard deviation, with n − 1; NaN for fewer than two values.</summary>
-    /// <param name="values">The values.</param>
-    public static double StandardDeviation(IReadOnlyList<double> values)
-    {
-        ArgumentNullException.ThrowIfNull(values);
-        if (values.Count < 2) return double.NaN;
-        var mean = values.Average();
-        return Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (values.Count - 1));
     }
 
     // P(|T| ≥ |t|) for whole degrees of freedom, by the finite series of Abramowitz and Stegun, 26.7.3 and 26.7.4.

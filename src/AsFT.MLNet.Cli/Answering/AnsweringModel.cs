@@ -85,7 +85,7 @@ internal abstract class AnsweringModel : IDisposable
 
         public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
         {
-            using var threads = ComputeThreads.For(_model);
+            using var threads = _model.UseThreads();
             var ids = FineTunedModel.Encode(_template, _tokenizer, prompts, FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens), refuses: false, _warn);
             var answers = new TextGenerator(_model, _tokenizer).Generate(ids, _options, finished is null ? null : (i, answer) => finished(i, answer.Text), _cancellationToken);
             _cut += answers.Count(answer => answer.IsCut);

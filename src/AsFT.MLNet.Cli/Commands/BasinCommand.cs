@@ -86,7 +86,7 @@ internal sealed class BasinCommand : ToolCommand
         using var folder = OutputFolder.Claim(run, run.Get(_out), run.Get(_force), ["basin.json", "basin.png"]);
         run.Note($"Loading '{aligned}'");
         using var model = CausalLanguageModel.Load(aligned, _device.Resolve(run));
-        using var threads = ComputeThreads.For(model);
+        using var threads = model.UseThreads();
         var scan = ProgressDisplay.Show(run, "Basin", display => SafetyBasin.Scan(model, checkpoint, probe, options, new Forwarder(display), run.CancellationToken));
 
         scan.Save(folder.Path("basin.json"));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AsFT.Lab;
 using AsFT.Lab.Comparison;
 using AsFT.MLNet.Cli.Options;
 using AsFT.MLNet.Cli.Output;

@@ -1,3 +1,4 @@
+using AsFT.Lab;
 using AsFT.Lab.Comparison;
 using ScottPlot;
 

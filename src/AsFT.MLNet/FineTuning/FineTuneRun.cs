@@ -40,7 +40,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
                 : RefusalComparison.LossOf(options.BaseModelPath, placement, options.WeightFormat, refusals.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken);
             Stage($"Loading '{folder}' ({placement.Device}, {placement.DType}{(options.WeightFormat == WeightFormat.Dense ? "" : $", weights as {options.WeightFormat}")})");
             model = CausalLanguageModel.Load(folder, placement, options.WeightFormat);
-            using var threads = ComputeThreads.For(model);
+            using var threads = model.UseThreads();
             cancellationToken.ThrowIfCancellationRequested();
             if (baseLoss is { } below) WarnIfSwapped(below, Evaluation.CrossEntropy(model, refusals!.Examples, options.MicroBatchSize ?? options.BatchSize, cancellationToken));
             adapter = Adapter(model, earlier);

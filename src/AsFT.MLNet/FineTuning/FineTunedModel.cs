@@ -58,7 +58,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
-            using var threads = ComputeThreads.For(model);
+            using var threads = model.UseThreads();
             return _generator.Generate(ids, options, cancellationToken);
         }
     }
@@ -74,7 +74,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));
-            using var threads = ComputeThreads.For(model);
+            using var threads = model.UseThreads();
             return Evaluation.CrossEntropy(model, examples, batchSize, cancellationToken);
         }
     }

@@ -16,7 +16,7 @@ internal static class RefusalComparison
         // An alignment may have added tokens and positions.
         if (refusals.Any(refusal => refusal.Ids.Length > config.MaxPositions || refusal.Ids.Any(id => id >= config.VocabularySize))) return null;
         using var model = CausalLanguageModel.Load(folder, placement, format);
-        using var threads = ComputeThreads.For(model);
+        using var threads = model.UseThreads();
         return Evaluation.CrossEntropy(model, refusals, batchSize, cancellationToken);
     }
 }

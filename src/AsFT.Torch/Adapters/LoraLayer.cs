@@ -42,6 +42,8 @@ public sealed class LoraLayer : ILinearAdapter, IDisposable
     /// <summary>Whether dropout is active.</summary>
     public bool IsTraining { get; set; }
 
+    IEnumerable<(string Name, Tensor Value)> ILinearAdapter.Weights => [("lora_A", A), ("lora_B", B)];
+
     /// <inheritdoc/>
     public Tensor Apply(Tensor input, Tensor output)
     {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using AsFT.Torch.Input;
 
 namespace AsFT.Torch.Checkpoints;
 
@@ -214,11 +215,7 @@ internal sealed class SafetensorsHeader
     };
 
     /// <summary>A name of untrusted origin, fit for an error message: short, and on one line.</summary>
-    internal static string Shown(string name)
-    {
-        var text = string.Concat(name.Take(200).Select(c => char.IsControl(c) ? $"\\u{(int)c:x4}" : c.ToString()));
-        return name.Length > 200 ? text + "…" : text;
-    }
+    internal static string Shown(string name) => TextInput.Shown(name);
 
     private static string FirstSentence(string message) => message.Split(". ", 2)[0].TrimEnd('.').ReplaceLineEndings(" ");
 }

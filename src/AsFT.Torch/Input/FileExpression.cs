@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using AsFT.Torch.Checkpoints;
 
 namespace AsFT.Torch.Input;
 
@@ -28,5 +27,5 @@ internal static class FileExpression
     /// <param name="e">What ended it.</param>
     /// <param name="length">Characters of the text.</param>
     public static InvalidDataException TooSlow(string path, RegexMatchTimeoutException e, int length) =>
-        new($"'{path}': the expression '{SafetensorsHeader.Shown(e.Pattern)}' took more than {e.MatchTimeout.TotalSeconds:0.#} s on a text of {length} characters, for it backtracks without end; is the file the model's own?", e);
+        new($"'{path}': the expression '{TextInput.Shown(e.Pattern)}' took more than {e.MatchTimeout.TotalSeconds:0.#} s on a text of {length} characters, for it backtracks without end; is the file the model's own?", e);
 }

@@ -26,6 +26,13 @@ internal static class TextInput
         return bytes.Span.StartsWith(ForeignContent.ByteOrderMark) ? bytes[ForeignContent.ByteOrderMark.Length..] : bytes;
     }
 
+    /// <summary>A text of untrusted origin, fit for an error message: short, and on one line.</summary>
+    public static string Shown(string text)
+    {
+        var shown = string.Concat(text.Take(200).Select(c => char.IsControl(c) ? $"\\u{(int)c:x4}" : c.ToString()));
+        return text.Length > 200 ? shown + "…" : shown;
+    }
+
     /// <summary>The lines of a text.</summary>
     /// <inheritdoc cref="Read"/>
     public static string[] ReadLines(string path, long maxBytes = MaxBytes) =>

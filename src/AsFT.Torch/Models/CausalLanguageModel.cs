@@ -146,6 +146,9 @@ public sealed class CausalLanguageModel : nn.Module
     internal long ComputedBytes => named_parameters().Sum(p => p.parameter.numel() * p.parameter.element_size())
         + LinearLayers().Where(layer => layer.Weight.Format != WeightFormat.Dense).Sum(layer => layer.InFeatures * layer.OutFeatures * Decoder.Embedding.element_size());
 
+    /// <summary>Lets libtorch compute with the threads that fit the model, until the result is disposed.</summary>
+    internal IDisposable UseThreads() => ComputeThreads.Use(ComputedBytes, Placement.Device.type);
+
     /// <summary>Makes sure that all weights can be written to and saved.</summary>
     /// <exception cref="InvalidOperationException">Some are quantised.</exception>
     internal void RequireDense(string purpose)

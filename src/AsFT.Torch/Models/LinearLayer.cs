@@ -12,6 +12,9 @@ internal interface ILinearAdapter
     /// <param name="output">What the layer made of it, (…, d_out).</param>
     /// <returns>The output with the update added, (…, d_out).</returns>
     Tensor Apply(Tensor input, Tensor output);
+
+    /// <summary>What the update is made of, by name.</summary>
+    IEnumerable<(string Name, Tensor Value)> Weights { get; }
 }
 
 /// <summary>y = x·Wᵀ + b, plus the update of an adapter where one is attached.</summary>

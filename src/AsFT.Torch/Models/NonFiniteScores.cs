@@ -1,4 +1,3 @@
-using AsFT.Torch.Adapters;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Models;
@@ -56,12 +55,9 @@ internal static class NonFiniteScores
         bool Belongs(string weight) => weight.StartsWith(part + ".", StringComparison.Ordinal);
         foreach (var (weight, value) in weights)
             if (Belongs(weight) && !IsFinite(value)) return weight;
-        foreach (var layer in layers.Where(layer => layer.Adapter is LoraLayer && (layer.Name == part || Belongs(layer.Name))))
-        {
-            var adapter = (LoraLayer)layer.Adapter!;
-            if (!IsFinite(adapter.A)) return $"{layer.Name}.lora_A";
-            if (!IsFinite(adapter.B)) return $"{layer.Name}.lora_B";
-        }
+        foreach (var layer in layers.Where(layer => layer.Name == part || Belongs(layer.Name)))
+            foreach (var (name, value) in layer.Adapter?.Weights ?? [])
+                if (!IsFinite(value)) return $"{layer.Name}.{name}";
         // A head that is the embeddings has no weight of its own name.
         return part == headName && !IsFinite(headWeight.Parameter) ? $"{headName}.weight" : null;
     }

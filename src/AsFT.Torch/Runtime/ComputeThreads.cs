@@ -1,4 +1,3 @@
-using AsFT.Torch.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -32,14 +31,6 @@ internal static class ComputeThreads
     public static int Runs(long weightBytes, DeviceType device, int cores, int? chosen = null) =>
         device != DeviceType.CPU ? 1 : chosen ?? (weightBytes < SmallModelBytes && cores > 1 ? 2 : 1);
 
-    /// <summary>Lets libtorch compute with the threads that fit a model, until the result is disposed; the number is the process's. Nothing changes where the environment variable <c>OMP_NUM_THREADS</c> is set.</summary>
-    /// <param name="model">The model.</param>
-    public static IDisposable For(CausalLanguageModel model)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        return Use(model.ComputedBytes, model.Placement.Device.type);
-    }
-
     /// <summary>Does items 0 … count − 1 on as many threads as libtorch computes with.</summary>
     /// <param name="count">Items, of about equal size.</param>
     /// <param name="item">Called with the item's number, in any order.</param>
@@ -54,6 +45,10 @@ internal static class ComputeThreads
         else if (parts == 1) Part(0);
     }
 
+    /// <summary>Lets libtorch compute with the threads that fit a model, until the result is disposed; the number is the process's. Nothing changes where the environment variable <c>OMP_NUM_THREADS</c> is set.</summary>
+    /// <param name="weightBytes">Bytes of the model's weights.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="runs">Runs side by side.</param>
     internal static IDisposable Use(long weightBytes, DeviceType device, int runs = 1)
     {
         var before = get_num_threads();

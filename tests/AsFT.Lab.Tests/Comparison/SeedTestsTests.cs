@@ -29,7 +29,7 @@ public sealed class SeedTestsTests
         // Numbers with mean m and deviation s so that m·√n/s = t.
         var n = freedom + 1;
         var zero = Enumerable.Range(0, n).Select(i => i - (n - 1) / 2.0).ToArray();
-        var shift = t * SeedTests.StandardDeviation(zero) / Math.Sqrt(n);
+        var shift = t * Moments.Of(zero).Deviation / Math.Sqrt(n);
         Assert.Equal(0.05, SeedTests.PairedT([.. zero.Select(z => z + shift)]), 3e-5);
     }
 

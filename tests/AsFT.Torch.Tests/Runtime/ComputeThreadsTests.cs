@@ -33,7 +33,7 @@ public sealed class ComputeThreadsTests
         try
         {
             torch.set_num_threads(3);
-            using (ComputeThreads.For(model)) Assert.Equal(Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 } ? 3 : 1, torch.get_num_threads());
+            using (model.UseThreads()) Assert.Equal(Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 } ? 3 : 1, torch.get_num_threads());
             Assert.Equal(3, torch.get_num_threads());
         }
         finally
