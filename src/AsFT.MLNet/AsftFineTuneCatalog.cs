@@ -51,4 +51,16 @@ public static class AsftFineTuneCatalog
         if (lambda is { } weight) options.Lambda = weight;
         return AsftFineTune(catalog, options);
     }
+
+    /// <summary>Answers prompts with a model as it is, or with an adapter on it; nothing is trained. What Fit gives is saved and loaded like a fine-tuned model.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="modelFolder">Folder of the model: <c>config.json</c>, safetensors weights and tokenizer files.</param>
+    /// <param name="adapterFolder">PEFT folder of an adapter on it; null: none.</param>
+    /// <param name="options">Columns, template, decoding and place; copied, so later changes have no effect. null: the defaults.</param>
+    /// <exception cref="ArgumentException">A folder is not there, or an option is wrong; names it, its value and what is wanted.</exception>
+    public static AsftGenerateEstimator AsftGenerate(this TransformsCatalog catalog, string modelFolder, string? adapterFolder = null, AsftGenerateOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new AsftGenerateEstimator(MlNetInternals.Environment(catalog), modelFolder, adapterFolder, options ?? new());
+    }
 }

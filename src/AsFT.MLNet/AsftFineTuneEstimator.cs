@@ -53,11 +53,11 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        ColumnCheck.Text(inputSchema, _options.PromptColumnName, "prompt");
+        var output = PromptColumns.OutputShape(inputSchema, _options);
         ColumnCheck.Text(inputSchema, _options.ResponseColumnName, "response");
         if (_options.SystemColumnName is not (null or PromptColumns.DefaultSystem)) ColumnCheck.Text(inputSchema, _options.SystemColumnName, "system");
         if (_options.ContextColumnName is not (null or PromptColumns.DefaultContext)) ColumnCheck.Text(inputSchema, _options.ContextColumnName, "context");
-        return new SchemaShape([.. inputSchema.Where(column => column.Name != _options.OutputColumnName), MlNetInternals.TextColumn(_options.OutputColumnName)]);
+        return output;
     }
 
     private AsftFineTuneTransformer FitCore(IDataView train, IDataView? validation)

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
-using AsFT.MLNet.Batching;
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Persistence;
 using AsFT.Torch.Adapters;
@@ -17,31 +16,12 @@ namespace AsFT.MLNet;
 /// <see cref="Guard"/> and <see cref="Paper"/> are named sets of them to start from. Options of the engine are those of its own
 /// records: <see cref="LoraOptions"/>, <see cref="AlignmentPenaltyOptions"/>, <see cref="TrainingOptions"/> and <see cref="GenerationOptions"/>.
 /// </summary>
-public sealed partial class AsftFineTuneOptions
+public sealed partial class AsftFineTuneOptions : AsftGenerateOptions
 {
     private ImmutableHashSet<string> _set = [];
 
-    /// <summary>Text column with what the user asks. Read by training and by the transformer.</summary>
-    public string PromptColumnName { get; set; } = "Prompt";
-
     /// <summary>Text column with the answer to learn. Read by training only; the transformer does not need it.</summary>
     public string ResponseColumnName { get; set; } = "Response";
-
-    /// <summary>
-    /// Text column with a system message per row, used where it is there. Under another name than the default it must be there in training.
-    /// null: not used, and said where the rows have a text column <c>System</c>.
-    /// </summary>
-    public string? SystemColumnName { get; set; } = PromptColumns.DefaultSystem;
-
-    /// <summary>
-    /// Text column with further input of the instruction (the <c>input</c> of the published layout), used where it is there: it follows the
-    /// prompt after an empty line. Under another name than the default it must be there in training; to answer, rows may go without it.
-    /// null: not used, and said where the rows have a text column <c>Context</c>.
-    /// </summary>
-    public string? ContextColumnName { get; set; } = PromptColumns.DefaultContext;
-
-    /// <summary>Text column that the transformer adds: the generated answer.</summary>
-    public string OutputColumnName { get; set; } = TextColumns.Generated;
 
     /// <summary>Folder of the aligned model that is fine-tuned: <c>config.json</c>, safetensors weights and tokenizer files. Required.</summary>
     public string? AlignedModelPath { get; set; }
@@ -61,18 +41,8 @@ public sealed partial class AsftFineTuneOptions
     /// </summary>
     public string? AdapterPath { get; set; }
 
-    /// <summary>Whether the adapter of <see cref="AdapterPath"/> may go onto another model of the same shape than the one it was trained on.</summary>
-    public bool AllowOtherModel { get; set; }
-
     /// <summary>A saved alignment direction (safetensors), instead of <see cref="BaseModelPath"/>; null: built from the base model.</summary>
     public string? DirectionPath { get; set; }
-
-    /// <summary>
-    /// Chat template: <c>auto</c> (the one that lies in the model's folder, or <c>llama2</c> with a warning where it has none), the name of one of several
-    /// that lie there, or one of <see cref="AsFT.Torch.Chat.ChatTemplates.Names"/>: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c>, <c>plain</c>, <c>chatml</c>.
-    /// A trained model keeps the name of the one it was trained with.
-    /// </summary>
-    public string Template { get; set; } = AsFT.Torch.Chat.ChatTemplates.Auto;
 
     /// <inheritdoc cref="TrainingOptions.PenaltyWeight"/>
     public double Lambda
@@ -95,45 +65,17 @@ public sealed partial class AsftFineTuneOptions
     /// <summary>Tokens per row at most, at least 2. null: the model's number of positions.</summary>
     public int? MaxSequenceLength { get; set; }
 
-    /// <summary>
-    /// What is done with training rows that are longer; what is cut or dropped is counted, warned of and in <see cref="TrainingResult.Rows"/>.
-    /// With <see cref="OverlongRows.Refuse"/> the transformer refuses prompts that it would have to cut, too; else it cuts and warns.
-    /// </summary>
-    public OverlongRows Overlong { get; set; }
-
     /// <summary>Whether a row without an answer, or whose prompt alone fills <see cref="MaxSequenceLength"/>, is an error. Otherwise such rows are left out, counted and warned of.</summary>
     public bool StrictRows { get; set; }
 
     /// <summary>
-    /// Share of the rows, in [0, 1), that is kept from training to measure the validation loss; drawn with <see cref="Seed"/>.
+    /// Share of the rows, in [0, 1), that is kept from training to measure the validation loss; drawn with <see cref="AsftGenerateOptions.Seed"/>.
     /// Must be 0 where validation rows are given to <see cref="AsftFineTuneEstimator.Fit(Microsoft.ML.IDataView, Microsoft.ML.IDataView)"/>.
     /// </summary>
     public double ValidationFraction { get; set; }
 
-    /// <summary>
-    /// <c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>. null: the MLContext's <c>GpuDeviceId</c>,
-    /// or the CPU where there is no such GPU and its <c>FallbackToCpu</c> is set; without a GpuDeviceId, <c>auto</c>.
-    /// </summary>
-    public string? Device { get; set; }
-
-    /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c> or <c>float64</c>; float16 is for answering alone.</summary>
-    public string DType { get; set; } = "auto";
-
-    /// <summary>
-    /// How the frozen weights of the decoder's linear layers are held: <see cref="WeightFormat.Dense"/>, or quantised to 8 or 4 bits while they
-    /// are read (QLoRA). The adapter learns on top of them and is saved with the name of the format; what is written by a merge is
-    /// dense, from the model's own files. A model that bitsandbytes quantised stays as it is stored.
-    /// </summary>
-    public WeightFormat WeightFormat { get; set; }
-
     /// <summary>Whether the direction may come from models whose files are quantised; it is mostly noise then, see <see cref="AlignmentDirection.Build"/>.</summary>
     public bool AllowQuantizedDirection { get; set; }
-
-    /// <summary>Seed of everything random: adapter initialisation, dropout, order of rows, validation split and sampling. null: the MLContext's seed, or 42 without one.</summary>
-    public long? Seed { get; set; }
-
-    /// <summary>Rows that the transformer's cursor reads ahead and answers in one batch, at least 1.</summary>
-    public int GenerationBatchSize { get => Generation.BatchSize; set => Generation = Generation with { BatchSize = value }; }
 
     /// <summary>Folder that gets the adapter in PEFT's layout after training; null: none.</summary>
     public string? AdapterOutputFolder { get; set; }
@@ -144,19 +86,9 @@ public sealed partial class AsftFineTuneOptions
     /// </summary>
     public string? AdapterModelName { get; set; }
 
-    /// <summary>
-    /// Whether a saved <c>model.zip</c> carries the whole model folder. Otherwise it carries the adapter and a reference
-    /// (path, size, SHA-256) to <see cref="AlignedModelPath"/>.
-    /// </summary>
-    public bool SaveWholeModel { get; set; }
-
     /// <summary>Gets every training report, on the thread that calls Fit.</summary>
     [JsonIgnore]
     public IProgress<TrainingProgress>? Progress { get; set; }
-
-    /// <summary>Stops Fit between optimizer steps, and generation between tokens. Cancelling the MLContext does the same for Fit.</summary>
-    [JsonIgnore]
-    public CancellationToken CancellationToken { get; set; }
 
     /// <summary>The adapter; each of its options is one of this class, as are those of the following.</summary>
     [Flat]
@@ -166,13 +98,9 @@ public sealed partial class AsftFineTuneOptions
     [Flat]
     internal AlignmentPenaltyOptions Penalty { get; set; } = new();
 
-    /// <summary>The run, with <see cref="Seed"/>.</summary>
+    /// <summary>The run, with <see cref="AsftGenerateOptions.Seed"/>.</summary>
     [Flat(nameof(TrainingOptions.PenaltyWeight), nameof(TrainingOptions.Seed))]
     internal TrainingOptions Training { get => field with { Seed = Seed ?? HostDefaults.DefaultSeed }; set; } = new();
-
-    /// <summary>How answers are decoded, with <see cref="Seed"/>.</summary>
-    [Flat(nameof(GenerationOptions.BatchSize), nameof(GenerationOptions.Seed))]
-    internal GenerationOptions Generation { get => field with { Seed = Seed ?? HostDefaults.DefaultSeed }; set; } = new();
 
     /// <summary>Gets the bytes that a run will need, and those that the device has where that is known, before weights are read.</summary>
     internal Action<MemoryPlan, long?>? MemoryPlanned { get; set; }

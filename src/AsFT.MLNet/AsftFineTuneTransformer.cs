@@ -12,7 +12,7 @@ using Microsoft.ML.Runtime;
 namespace AsFT.MLNet;
 
 /// <summary>
-/// Answers prompts with a fine-tuned model: adds a text column with the generated answer. Rows are answered in batches, lazily:
+/// Answers prompts with a fine-tuned model, or with one as it is: adds a text column with the generated answer. Rows are answered in batches, lazily:
 /// a pass that does not read the column runs no model. Save it with <c>mlContext.Model.Save</c>; plain <c>mlContext.Model.Load</c> reads it back.
 /// </summary>
 /// <remarks>
@@ -40,13 +40,13 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         _function = new AnswerFunction(this);
     }
 
-    /// <summary>How the training went, with every report in its history; it is saved too.</summary>
+    /// <summary>How the training went, with every report in its history; it is saved too. null: nothing was trained (<c>AsftGenerate</c>).</summary>
     public TrainingResult? TrainingResult { get; }
 
     /// <summary>The options as the training left them: template, seed and adapter are those it had.</summary>
     internal AsftFineTuneOptions Options => _options;
 
-    /// <summary>Folder of the aligned model below the adapter.</summary>
+    /// <summary>Folder of the model, below the adapter where it has one.</summary>
     public string ModelPath => _source.Folder;
 
     /// <summary>Text column that is added.</summary>
@@ -76,21 +76,23 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
 
     /// <summary>Writes the adapter in PEFT's layout (<c>adapter_config.json</c>, <c>adapter_model.safetensors</c>).</summary>
     /// <param name="folder">Created if missing.</param>
+    /// <exception cref="InvalidOperationException">The model has no adapter.</exception>
     public void SaveAdapter(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        _source.Adapter().Write(folder);
+        (_source.Adapter() ?? throw WithoutAdapter()).Write(folder);
     }
 
     /// <summary>Writes a whole model folder with the adapter added to the weights, tensor by tensor through host memory; the transformer itself stays as it is.</summary>
     /// <param name="folder">Created if missing; must not hold model weights.</param>
     /// <exception cref="ArgumentException">It is the model's own folder.</exception>
     /// <exception cref="IOException">It holds a model already.</exception>
+    /// <exception cref="InvalidOperationException">The model has no adapter.</exception>
     public void SaveMergedModel(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         MergedModel.CheckTarget(_source.Folder, folder);
-        MergedModel.Write(_source.Folder, _source.Model().Adapter, folder);
+        MergedModel.Write(_source.Folder, _source.Model().Adapter ?? throw WithoutAdapter(), folder);
     }
 
     /// <summary>Mean cross-entropy of the right answers in some rows, in nats per token; reads the response column.</summary>
@@ -121,6 +123,8 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         var (source, saved) = FineTuneReader.Read(environment, parts, AsftLoadOptions.Current);
         return new AsftFineTuneTransformer(environment, saved.Options, source, saved.Result);
     }
+
+    private InvalidOperationException WithoutAdapter() => new($"The model answers as it lies in '{_source.Folder}', without an adapter: there is none to save, and nothing to merge.");
 
     private BatchedMapper<string> Mapper(DataViewSchema inputSchema)
     {

@@ -13,13 +13,13 @@ public sealed class AsftLoadOptions
     /// <summary>Folder of the aligned model; null: where it was. It must hold the same model, to the byte.</summary>
     public string? ModelPath { get; set; }
 
-    /// <summary>Device, as <see cref="AsftFineTuneOptions.Device"/>; null: as saved.</summary>
+    /// <summary>Device, as <see cref="AsftGenerateOptions.Device"/>; null: as saved.</summary>
     public string? Device { get; set; }
 
-    /// <summary>Number format, as <see cref="AsftFineTuneOptions.DType"/>; null: as saved.</summary>
+    /// <summary>Number format, as <see cref="AsftGenerateOptions.DType"/>; null: as saved.</summary>
     public string? DType { get; set; }
 
-    /// <summary>How weights are held, as <see cref="AsftFineTuneOptions.WeightFormat"/>; null: as saved.</summary>
+    /// <summary>How weights are held, as <see cref="AsftGenerateOptions.WeightFormat"/>; null: as saved.</summary>
     public WeightFormat? WeightFormat { get; set; }
 
     /// <summary>

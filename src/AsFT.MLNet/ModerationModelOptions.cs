@@ -16,7 +16,7 @@ public sealed partial class ModerationModelOptions : HarmfulnessJudgeOptions
     /// <summary>Folder of the moderation model: <c>config.json</c>, safetensors weights and tokenizer files. Required.</summary>
     public string? ModelPath { get; set; }
 
-    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
+    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftGenerateOptions.Device"/>.</summary>
     public string? Device { get; set; }
 
     /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c>, <c>float16</c> or <c>float64</c>.</summary>

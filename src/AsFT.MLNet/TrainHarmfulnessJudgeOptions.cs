@@ -47,7 +47,7 @@ public sealed partial class TrainHarmfulnessJudgeOptions
     /// <summary>Seed of everything random: head and adapter initialisation, dropout, order of rows, validation split. null: the MLContext's seed, or 42 without one.</summary>
     public long? Seed { get; set; }
 
-    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftFineTuneOptions.Device"/>.</summary>
+    /// <summary><c>auto</c> (CUDA when there is one, else CPU), <c>cpu</c>, <c>cuda</c>, <c>cuda:N</c> or <c>mps</c>; null: as the MLContext says, see <see cref="AsftGenerateOptions.Device"/>.</summary>
     public string? Device { get; set; }
 
     /// <summary><c>auto</c> (bfloat16 on CUDA from compute capability 8 on, float32 elsewhere), <c>float32</c>, <c>bfloat16</c> or <c>float64</c>; float16 is for answering alone.</summary>

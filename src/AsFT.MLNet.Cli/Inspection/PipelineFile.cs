@@ -19,7 +19,7 @@ internal static class PipelineFile
         // Nothing is unpacked and nothing loaded: the parts tell, and a file that would harm who loads it can be looked at.
         if (Inspector.Try(report, () => Find(zip, path)) is not { } parts || Inspector.Try(report, () => SavedFineTune.Read(parts)) is not { } saved) return report;
         AddFineTune(report, saved);
-        if (Inspector.Try(report, () => ReadHeader(parts)) is { } header) report.Tensors = Inspector.Group(header.Entries.Values);
+        if (!saved.WithoutAdapter && Inspector.Try(report, () => ReadHeader(parts)) is { } header) report.Tensors = Inspector.Group(header.Entries.Values);
         Inspector.Try(report, () => CheckModel(parts, saved, path));
         return report;
     }
@@ -46,7 +46,7 @@ internal static class PipelineFile
     private static SavedFineTune CheckModel(SavedParts parts, SavedFineTune saved, string path)
     {
         if (saved.IsModelEmbedded) LocatedModel.CheckEmbedded(parts, saved.Model);
-        else new AsftLoadOptions().Use(path, () => LocatedModel.Open(parts, saved.Model, isEmbedded: false, null, AsftLoadOptions.Current, ModelRole.Aligned)).Dispose();
+        else new AsftLoadOptions().Use(path, () => LocatedModel.Open(parts, saved.Model, isEmbedded: false, null, AsftLoadOptions.Current, saved.Role)).Dispose();
         return saved;
     }
 
@@ -56,6 +56,10 @@ internal static class PipelineFile
         report.Facts["model below"] = saved.IsModelEmbedded ? "in the file" : saved.Model.RelativePath ?? saved.Model.Path;
         report.Facts["columns"] = $"{options.PromptColumnName} -> {options.OutputColumnName}";
         report.Facts["template"] = options.Template;
+        if (options.AdapterPath is { } earlier) report.Facts[saved.Result is null ? "adapter" : "went on from"] = saved.Result?.ContinuedFrom ?? earlier;
+        if (saved.WithoutAdapter) report.Facts["adapter"] = "none";
+        // Nothing was trained here, so options of training say nothing.
+        if (saved.Result is not { } result) return;
         if (options.Preset is not null) report.Facts["preset"] = options.Preset;
         report.Facts["lambda"] = options.Lambda;
         report.Facts["projection"] = options.Projection.ToString();
@@ -69,7 +73,6 @@ internal static class PipelineFile
         report.Facts["rank"] = options.Rank;
         report.Facts["alpha"] = options.Alpha;
         report.Facts["target modules"] = string.Join(", ", options.TargetModules);
-        if (saved.Result is not { } result) return;
         report.Facts["steps"] = result.Steps;
         report.Facts["cross-entropy"] = result.CrossEntropy;
         report.Facts["penalty"] = result.Penalty;

@@ -8,14 +8,14 @@ using AsFT.Torch.Training;
 
 namespace AsFT.MLNet.FineTuning;
 
-/// <summary>A model in memory with its tokenizer, template and adapter; answers prompts. Safe to call from several threads, one at a time.</summary>
-internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenizer tokenizer, ChatTemplate template, LoraAdapter adapter) : IDisposable
+/// <summary>A model in memory with its tokenizer, template and, where it has one, adapter; answers prompts. Safe to call from several threads, one at a time.</summary>
+internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenizer tokenizer, ChatTemplate template, LoraAdapter? adapter) : IDisposable
 {
     private readonly TextGenerator _generator = new(model, tokenizer);
     private readonly Lock _lock = new();
     private bool _isDisposed;
 
-    public LoraAdapter Adapter => adapter;
+    public LoraAdapter? Adapter => adapter;
 
     /// <summary>Tokens of a prompt at most. The answer keeps its room; of a model with fewer positions than new tokens, it gets half.</summary>
     public static int PromptLimit(int positions, int maxNewTokens) => maxNewTokens < positions ? positions - maxNewTokens : Math.Max(1, positions / 2);
@@ -84,7 +84,7 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
         lock (_lock)
         {
             _isDisposed = true;
-            adapter.Dispose();
+            adapter?.Dispose();
             model.Dispose();
         }
     }

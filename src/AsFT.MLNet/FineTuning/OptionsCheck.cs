@@ -22,6 +22,7 @@ internal static class OptionsCheck
     public static void Validate(AsftFineTuneOptions options)
     {
         Columns(options);
+        Answers(options);
         Models(options);
         // By its name here; the engine calls it PenaltyWeight.
         OptionRange.PenaltyWeight.Check(options.Lambda, nameof(options.Lambda));
@@ -53,7 +54,6 @@ internal static class OptionsCheck
 
     private static void Format(AsftFineTuneOptions options)
     {
-        if (!Enum.IsDefined(options.WeightFormat)) throw OutOfRange(nameof(options.WeightFormat), options.WeightFormat, $"WeightFormat must be one of {string.Join(", ", Enum.GetNames<WeightFormat>())}.");
     }
 
     /// <summary>An option that is wrong.</summary>
@@ -69,6 +69,10 @@ internal static class OptionsCheck
         Name(options.OutputColumnName, nameof(options.OutputColumnName));
         if (options.SystemColumnName is not null) Name(options.SystemColumnName, nameof(options.SystemColumnName));
         if (options.ContextColumnName is not null) Name(options.ContextColumnName, nameof(options.ContextColumnName));
+    }
+
+    private static void Answers(AsftFineTuneOptions options)
+    {
         if (options.PromptColumnName == options.ResponseColumnName) throw InPrompt(nameof(options.PromptColumnName), "");
         if (options.ContextColumnName == options.ResponseColumnName) throw InPrompt(nameof(options.ContextColumnName), "; set it to null where the prompts have none");
         if (options.SystemColumnName == options.ResponseColumnName) throw InPrompt(nameof(options.SystemColumnName), "; set it to null where the prompts have none");
@@ -105,13 +109,16 @@ internal static class OptionsCheck
 
     private static void Generation(AsftFineTuneOptions options)
     {
+        if (!Enum.IsDefined(options.WeightFormat)) throw OutOfRange(nameof(options.WeightFormat), options.WeightFormat, $"WeightFormat must be one of {string.Join(", ", Enum.GetNames<WeightFormat>())}.");
         Texts(options.StopStrings, nameof(options.StopStrings));
         // By its name here; the engine calls it BatchSize.
         OptionRange.Count.Check(options.GenerationBatchSize, nameof(options.GenerationBatchSize));
         options.Generation.Validate();
     }
 
-    private static void Folder(string path, string option)
+    /// <summary>Makes sure that a folder is there.</summary>
+    /// <exception cref="ArgumentException">It is not.</exception>
+    public static void Folder(string path, string option)
     {
         if (!Directory.Exists(path)) throw Wrong(option, $"{option} is '{path}'; there is no such folder.{HubName.Advice(path)}");
     }

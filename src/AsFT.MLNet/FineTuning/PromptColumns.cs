@@ -1,4 +1,5 @@
 using AsFT.MLNet.Batching;
+using AsFT.MLNet.Interop;
 using AsFT.Torch.Chat;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -18,10 +19,17 @@ internal sealed record PromptColumns(DataViewSchema.Column Prompt, DataViewSchem
     public const string DefaultContext = "Context";
 
     /// <exception cref="ArgumentOutOfRangeException">A column is missing that must be there, or is no text.</exception>
-    public static PromptColumns Find(DataViewSchema schema, AsftFineTuneOptions options, bool isTraining) => new(
+    public static PromptColumns Find(DataViewSchema schema, AsftGenerateOptions options, bool isTraining) => new(
         TextColumns.Find(schema, options.PromptColumnName, "prompt"),
         TextColumns.FindOptional(schema, options.SystemColumnName, "system", DefaultSystem, options.PromptColumnName, isTraining),
         TextColumns.FindOptional(schema, options.ContextColumnName, "context", DefaultContext, options.PromptColumnName, isTraining));
+
+    /// <summary>The columns after a model has answered: those given, and its answers'.</summary>
+    public static SchemaShape OutputShape(SchemaShape input, AsftGenerateOptions options)
+    {
+        ColumnCheck.Text(input, options.PromptColumnName, "prompt");
+        return new SchemaShape([.. input.Where(column => column.Name != options.OutputColumnName), MlNetInternals.TextColumn(options.OutputColumnName)]);
+    }
 
     /// <summary>The columns that are there.</summary>
     public IEnumerable<DataViewSchema.Column> All => new[] { Prompt, System, Context }.OfType<DataViewSchema.Column>();
@@ -40,7 +48,7 @@ internal sealed record PromptColumns(DataViewSchema.Column Prompt, DataViewSchem
     public static ChatExample Example(string prompt, string system, string context) => new(prompt, System: NullIfEmpty(system), Context: NullIfEmpty(context));
 
     /// <summary>What is in the rows and looks like a part of the prompt, but is left out: one sentence each.</summary>
-    public static IEnumerable<string> LeftOut(DataViewSchema schema, AsftFineTuneOptions options) =>
+    public static IEnumerable<string> LeftOut(DataViewSchema schema, AsftGenerateOptions options) =>
     [
         .. LeftOut(schema, options.ContextColumnName, nameof(options.ContextColumnName), DefaultContext, options.PromptColumnName),
         .. LeftOut(schema, options.SystemColumnName, nameof(options.SystemColumnName), DefaultSystem, options.PromptColumnName),

@@ -1,4 +1,5 @@
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Input;
 using AsFT.Torch.Runtime;
 
 namespace AsFT.MLNet.Persistence;
@@ -20,6 +21,9 @@ internal sealed record AdapterFiles(byte[] Config, byte[] Weights)
         adapter.Save(folder.Path, modelName);
         return new AdapterFiles(File.ReadAllBytes(Path.Combine(folder.Path, ConfigName)), File.ReadAllBytes(Path.Combine(folder.Path, WeightsName)));
     }
+
+    /// <summary>The files in a folder.</summary>
+    public static AdapterFiles Read(string folder) => new(InputFile.ReadAllBytes(Path.Combine(folder, ConfigName), SavedParts.MaxTextBytes), InputFile.ReadAllBytes(Path.Combine(folder, WeightsName), Array.MaxLength));
 
     /// <summary>The files in a zip.</summary>
     public static AdapterFiles Read(SavedParts parts) => new(parts.ReadBytes(ConfigName, SavedParts.MaxTextBytes), parts.ReadBytes(WeightsName, Array.MaxLength));

@@ -16,7 +16,7 @@ internal static class FineTuneReader
     public static (ModelSource Source, SavedFineTune Saved) Read(IHostEnvironment environment, SavedParts parts, AsftLoadOptions loading)
     {
         var saved = SavedFineTune.Read(parts);
-        var adapter = AdapterFiles.Read(parts);
+        var adapter = saved.WithoutAdapter ? null : AdapterFiles.Read(parts);
         loading.CheckPlacement();
         saved.Options.Device = loading.Device ?? saved.Options.Device;
         saved.Options.DType = loading.DType ?? saved.Options.DType;
@@ -24,7 +24,7 @@ internal static class FineTuneReader
         loading.Configure?.Invoke(saved.Options);
         saved.Options.Seed = HostDefaults.Seed(environment, saved.Options.Seed);
         Check(saved.Options, parts, isConfigured: loading.Configure is not null);
-        var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, ModelRole.Aligned);
+        var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, saved.Role);
         saved.Options.AlignedModelPath = model.Folder;
         CheckTemplate(model, saved.Options.Template);
         return (new ModelSource(() =>
@@ -60,14 +60,15 @@ internal static class FineTuneReader
         }
     }
 
-    private static FineTunedModel LoadModel(IHostEnvironment environment, string folder, AsftFineTuneOptions options, AdapterFiles adapter)
+    /// <summary>Reads a model and puts its adapter on it, which was compared with the model's files.</summary>
+    public static FineTunedModel LoadModel(IHostEnvironment environment, string folder, AsftFineTuneOptions options, AdapterFiles? adapter)
     {
         var tokenizer = LanguageTokenizer.Load(folder);
         var model = CausalLanguageModel.Load(folder, HostDefaults.Placement(environment, options.Device, options.DType), options.WeightFormat);
         try
         {
             // Every byte of the model's files was compared; that tells more than the adapter's own fingerprint.
-            var attached = adapter.Use(files => LoraAdapter.Load(model, files, options.Seed!.Value, allowOtherModel: true));
+            var attached = adapter?.Use(files => LoraAdapter.Load(model, files, options.Seed ?? HostDefaults.DefaultSeed, allowOtherModel: true));
             return new FineTunedModel(model, tokenizer, ChatTemplates.Load(folder, options.Template), attached);
         }
         catch

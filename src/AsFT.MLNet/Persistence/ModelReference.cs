@@ -18,6 +18,9 @@ internal sealed record ModelRole(string Purpose, string LoadOption)
     /// <summary>The model below an adapter.</summary>
     public static ModelRole Aligned { get; } = new("this adapter was trained on", nameof(AsftLoadOptions.ModelPath));
 
+    /// <summary>A model that answers as it is.</summary>
+    public static ModelRole Answering { get; } = new("that answered here", nameof(AsftLoadOptions.ModelPath));
+
     /// <summary>A moderation model.</summary>
     public static ModelRole Judge { get; } = new("that judged harmfulness here", nameof(AsftLoadOptions.JudgeModelPath));
 }

@@ -28,14 +28,19 @@ internal sealed class ModelSource : IDisposable
     /// <summary>A model to be read.</summary>
     /// <param name="load">Reads it.</param>
     /// <param name="located">Its folder and what is in it; goes with this object.</param>
-    /// <param name="adapter">Its adapter.</param>
-    public ModelSource(Func<FineTunedModel> load, LocatedModel located, AdapterFiles adapter)
+    /// <param name="adapter">Its adapter; null: none.</param>
+    public ModelSource(Func<FineTunedModel> load, LocatedModel located, AdapterFiles? adapter) : this(load, located.Folder, adapter) =>
+        (_located, _reference) = (located, located.Reference);
+
+    /// <summary>A model to be read, which was not saved yet.</summary>
+    /// <param name="load">Reads it.</param>
+    /// <param name="folder">Its folder.</param>
+    /// <param name="adapter">Its adapter; null: none.</param>
+    public ModelSource(Func<FineTunedModel> load, string folder, AdapterFiles? adapter)
     {
         _load = load;
         _adapter = adapter;
-        _reference = located.Reference;
-        _located = located;
-        Folder = Path.GetFullPath(located.Folder);
+        Folder = Path.GetFullPath(folder);
     }
 
     /// <summary>The model's folder.</summary>
@@ -51,13 +56,15 @@ internal sealed class ModelSource : IDisposable
         }
     }
 
-    /// <summary>The adapter's files.</summary>
-    public AdapterFiles Adapter()
+    /// <summary>The adapter's files; null: the model has none.</summary>
+    public AdapterFiles? Adapter()
     {
         lock (_lock)
         {
             CheckNotDisposed();
-            return _adapter ??= AdapterFiles.Of(_model!.Adapter, _modelName!);
+            // Of a model just trained; any other came with its files.
+            if (_modelName is not null) _adapter ??= AdapterFiles.Of(_model!.Adapter!, _modelName);
+            return _adapter;
         }
     }
 

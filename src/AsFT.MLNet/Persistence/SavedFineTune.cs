@@ -9,7 +9,7 @@ namespace AsFT.MLNet.Persistence;
 /// <param name="Options">All options, the template and the generation settings among them.</param>
 /// <param name="Model">The model folder.</param>
 /// <param name="IsModelEmbedded">Whether the model's files are parts of the zip too.</param>
-/// <param name="Result">How the training went.</param>
+/// <param name="Result">How the training went; null: nothing was trained here.</param>
 internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference Model, bool IsModelEmbedded, TrainingResult? Result)
 {
     public const string PartName = "asft.json";
@@ -29,15 +29,26 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
     /// <summary>Version of what this part means.</summary>
     public int Format { get; init; }
 
+    /// <summary>Whether the model answers as it is, so that the zip has no adapter.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool WithoutAdapter { get; init; }
+
+    /// <summary>What the model folder is for.</summary>
+    [JsonIgnore]
+    public ModelRole Role => WithoutAdapter ? ModelRole.Answering : ModelRole.Aligned;
+
     /// <summary>The parts of the zip, in order.</summary>
-    /// <param name="adapter">The adapter.</param>
+    /// <param name="adapter">The adapter; null: none.</param>
     /// <param name="folder">Where the model lies.</param>
-    public IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(AdapterFiles adapter, string folder)
+    public IEnumerable<KeyValuePair<string, Action<Stream>>> Parts(AdapterFiles? adapter, string folder)
     {
-        var written = this with { Format = CurrentFormat, Options = Options.WithoutPlaces(), Model = Model.Recorded(IsModelEmbedded) };
+        var written = this with { Format = CurrentFormat, Options = Options.WithoutPlaces(), Model = Model.Recorded(IsModelEmbedded), WithoutAdapter = adapter is null };
         yield return new(PartName, stream => JsonSerializer.Serialize(stream, written, Json));
-        yield return new(AdapterFiles.ConfigName, stream => stream.Write(adapter.Config));
-        yield return new(AdapterFiles.WeightsName, stream => stream.Write(adapter.Weights));
+        if (adapter is not null)
+        {
+            yield return new(AdapterFiles.ConfigName, stream => stream.Write(adapter.Config));
+            yield return new(AdapterFiles.WeightsName, stream => stream.Write(adapter.Weights));
+        }
         if (!IsModelEmbedded) yield break;
         foreach (var part in LocatedModel.Parts(Model, folder)) yield return part;
     }
