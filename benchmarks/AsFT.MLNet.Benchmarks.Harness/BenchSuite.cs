@@ -17,6 +17,7 @@ public sealed class BenchSuite
         new DirectionBenchmark(),
         new LoadingBenchmark(),
         new MemoryBenchmark(),
+        new FormatsBenchmark(),
         new DecodingBenchmark(),
         new TokenizingBenchmark(),
         new GrowthBenchmark(),

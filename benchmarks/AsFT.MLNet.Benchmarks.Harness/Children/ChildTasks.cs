@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using AsFT.Torch.Models;
 
 namespace AsFT.MLNet.Benchmarks.Harness.Children;
 
@@ -20,7 +21,9 @@ public static class ChildTasks
             [Direction, var aligned, var baseline] => JsonSerializer.Serialize(DirectionTask.Run(aligned, baseline)),
             [Loading, var folder, var device, var dtype] => JsonSerializer.Serialize(LoadingTask.Run(folder, device, dtype)),
             [Training, var aligned, var baseline, var batch, var sequence, var checkpointing, var device, var dtype] =>
-                JsonSerializer.Serialize(TrainingTask.Run(aligned, baseline, Number(batch), Number(sequence), bool.Parse(checkpointing), device, dtype)),
+                JsonSerializer.Serialize(TrainingTask.Run(aligned, baseline, Number(batch), Number(sequence), bool.Parse(checkpointing), device, dtype, WeightFormat.Dense)),
+            [Training, var aligned, var baseline, var batch, var sequence, var checkpointing, var device, var dtype, var format] =>
+                JsonSerializer.Serialize(TrainingTask.Run(aligned, baseline, Number(batch), Number(sequence), bool.Parse(checkpointing), device, dtype, Enum.Parse<WeightFormat>(format))),
             _ => throw new ArgumentException($"There is no task '{string.Join(' ', arguments)}'.", nameof(arguments)),
         };
     }

@@ -21,16 +21,16 @@ internal static class TrainingTask
 {
     private const int Steps = 2;
 
-    public static TrainingFigures Run(string alignedFolder, string baseFolder, int batch, int sequence, bool checkpointing, string device, string dtype)
+    public static TrainingFigures Run(string alignedFolder, string baseFolder, int batch, int sequence, bool checkpointing, string device, string dtype, WeightFormat format)
     {
         var placement = ComputePlacement.Resolve(device, dtype);
         var config = ModelConfig.Load(alignedFolder);
         var lora = new LoraOptions { Dropout = 0 };
         var options = new TrainingOptions { Epochs = 1, BatchSize = batch, ActivationCheckpointing = checkpointing, MeasureAnchoredShare = false };
         var examples = TrainingWorkload.RandomExamples(Enumerable.Repeat((sequence / 2, sequence - sequence / 2), Steps * batch), config.VocabularySize);
-        var plan = MemoryPlan.Of(config, lora, options, new AlignmentPenaltyOptions(), placement, examples);
+        var plan = MemoryPlan.Of(config, lora, options, new AlignmentPenaltyOptions(), placement, examples, format);
 
-        using var model = CausalLanguageModel.Load(alignedFolder, placement);
+        using var model = CausalLanguageModel.Load(alignedFolder, placement, format);
         using var adapter = LoraAdapter.Attach(model.LinearLayers(), lora, seed: 2);
         using var direction = Direction(alignedFolder, baseFolder, adapter);
         using var penalty = new AlignmentPenalty(direction, adapter.Layers);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
+using AsFT.Torch.Runtime;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -84,6 +85,8 @@ public sealed partial class AlignmentPenalty
                 throw;
             }
         }
+        // Directions and decompositions were larger than what stays of them.
+        HeapMemory.GiveBack();
         protection.Require();
     }
 

@@ -50,6 +50,8 @@ public sealed class CausalLanguageModel : nn.Module
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireAllUsed(config, checkpoint);
         var model = new CausalLanguageModel(config, placement, weights(checkpoint, config));
+        // What quantising took lies in holes between what is kept.
+        if (model.Format != WeightFormat.Dense) HeapMemory.GiveBack();
         foreach (var layer in model.LinearLayers()) layer.StoredSample = WeightSample.Of(checkpoint, $"{layer.Name}.weight");
         return model;
     }

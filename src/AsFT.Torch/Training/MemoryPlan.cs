@@ -120,6 +120,7 @@ public sealed record MemoryPlan
         var layer = isRecomputed ? pass.LargestLayer : default;
         var workspace = layer + pass.Passing;
         LinearLayer[] quantized = format == WeightFormat.Dense ? [] : [.. model.Decoder.LinearLayers()];
+        var dequantized = quantized.Length == 0 ? 0 : quantized.Max(layer => layer.OutFeatures * layer.InFeatures) * size + PieceBytes(placement);
         var direction = penalty is null or { Projection: AlignmentProjection.None } ? 0 : adapted.Max(layer => AlignmentPenalty.PassingBytes(layer.OutFeatures, layer.InFeatures));
         return new()
         {
@@ -133,9 +134,9 @@ public sealed record MemoryPlan
             Activations = (kept.All * tokens + ActivationCount.Masks(config, width)) * size + (isRecomputed ? 0 : pass.DropoutMasks * tokens),
             Logits = logits,
             Workspace = workspace.All * tokens * size + (isRecomputed ? pass.LargestDropoutMasks * tokens : 0),
-            Dequantized = quantized.Length == 0 ? 0 : quantized.Max(layer => layer.OutFeatures * layer.InFeatures) * size + PieceBytes(placement),
+            Dequantized = dequantized,
             Host = placement.Device.type == DeviceType.CPU ? 0 : Math.Max(direction, sizeof(float) * model.Weights().Max(weight => weight.Value.numel())),
-            Held = Holes(config, placement, tokens * size, kept + layer, workspace, logits),
+            Held = Holes(config, placement, tokens * size, kept + layer, workspace, dequantized, logits),
         };
     }
 
@@ -159,25 +160,20 @@ public sealed record MemoryPlan
         return Of(config, lora, options, penalty, placement, rows, examples.Max(example => example.Ids.Length), supervised, format);
     }
 
-    // What making numbers of codes takes beside the numbers: nothing where our own kernels write them in place.
-    private static long PieceBytes(ComputePlacement placement) => placement switch
-    {
-        { Device.type: DeviceType.CPU, DType: ScalarType.Float32 } => 0,
-        { Device.type: DeviceType.CPU } => QuantizedMatrix.PieceNumbers * sizeof(float),
-        // Indices, values, and the values once more.
-        _ => QuantizedMatrix.PieceNumbers * (2 + 2 * sizeof(float)),
-    };
+    // What making numbers of codes takes beside the numbers: nothing where our own kernels write them in place; elsewhere indices, values, and the values once more.
+    private static long PieceBytes(ComputePlacement placement) =>
+        placement is { Device.type: DeviceType.CPU, DType: ScalarType.Float32 or ScalarType.BFloat16 } ? 0 : QuantizedMatrix.PieceNumbers * (2 + 2 * sizeof(float));
 
     private static long RotaryTables(ModelConfig config, int width) =>
         Enumerable.Range(0, config.LayerCount).Select(config.Spec.RotaryOf).OfType<RotarySpec>().Distinct()
             .Sum(rotary => 2 * RotaryEmbedding.Positions(width, config.MaxPositions) * RotaryEmbedding.Width(rotary, config.HeadSize));
 
-    // Bytes that are free and yet resident: holes beside kept tensors, and a layer's workspace while the logits are made.
-    private static long Holes(ModelConfig config, ComputePlacement placement, long width, NumberCount kept, NumberCount workspace, long logits)
+    // Bytes that are free and yet resident: holes beside kept tensors, and a layer's workspace and a matrix that was dense while the logits are made.
+    private static long Holes(ModelConfig config, ComputePlacement placement, long width, NumberCount kept, NumberCount workspace, long dequantized, long logits)
     {
         if (placement.Device.type != DeviceType.CPU || !OperatingSystem.IsLinux()) return 0;
         long InHeap(NumberCount count) => width * ((width * config.HiddenSize < LargestHeapBlock ? count.Narrow : 0) + (width * config.IntermediateSize < LargestHeapBlock ? count.Wide : 0));
-        return (long)(HolesPerKept * InHeap(kept)) + Math.Min(InHeap(workspace), logits);
+        return (long)(HolesPerKept * InHeap(kept)) + Math.Min(InHeap(workspace) + (dequantized < LargestHeapBlock ? dequantized : 0), logits);
     }
 
     private static long Bytes(ScalarType dtype) => dtype switch

@@ -78,7 +78,7 @@ internal sealed unsafe partial class CpuDecoder
             Add(layer.Down, _activated, own, member);
         }
         Normalize(own, _norm);
-        _head.Apply(own.Normalized, _rows, _logits, _config.VocabularySize, _head.Share(member, _team.Size), own.Low, own.Products);
+        _head.Apply(own.Normalized, _rows, _logits, _config.VocabularySize, _head.Share(member, _team.Size), own.Low, own.Products, own.Numbers);
         _team.Meet();
     }
 
@@ -93,9 +93,9 @@ internal sealed unsafe partial class CpuDecoder
     private void Project(Layer layer, in Own own, int member)
     {
         int queries = layer.Query.OutFeatures, keys = layer.Key.OutFeatures, stride = queries + 2 * keys;
-        layer.Query.Apply(own.Normalized, _rows, _projected, stride, layer.Query.Share(member, _team.Size), own.Low, own.Products);
-        layer.Key.Apply(own.Normalized, _rows, _projected + queries, stride, layer.Key.Share(member, _team.Size), own.Low, own.Products);
-        layer.Value.Apply(own.Normalized, _rows, _projected + queries + keys, stride, layer.Value.Share(member, _team.Size), own.Low, own.Products);
+        layer.Query.Apply(own.Normalized, _rows, _projected, stride, layer.Query.Share(member, _team.Size), own.Low, own.Products, own.Numbers);
+        layer.Key.Apply(own.Normalized, _rows, _projected + queries, stride, layer.Key.Share(member, _team.Size), own.Low, own.Products, own.Numbers);
+        layer.Value.Apply(own.Normalized, _rows, _projected + queries + keys, stride, layer.Value.Share(member, _team.Size), own.Low, own.Products, own.Numbers);
     }
 
     /// <summary>Attention of the pairs of row and key-value head that are the member's.</summary>
@@ -136,7 +136,7 @@ internal sealed unsafe partial class CpuDecoder
     private void Add(in Projection projection, float* x, in Own own, int member)
     {
         var hidden = _config.HiddenSize;
-        projection.Apply(x, _rows, _added, hidden, projection.Share(member, _team.Size), own.Low, own.Products);
+        projection.Apply(x, _rows, _added, hidden, projection.Share(member, _team.Size), own.Low, own.Products, own.Numbers);
         _team.Meet();
         RowMath.AddScaled(own.Hidden, _added, 1, _rows * hidden);
     }
@@ -145,8 +145,8 @@ internal sealed unsafe partial class CpuDecoder
     {
         var inner = _config.IntermediateSize;
         var share = layer.Gate.Share(member, _team.Size);
-        layer.Gate.Apply(own.Normalized, _rows, own.Gate, inner, share, own.Low, own.Products);
-        layer.Up.Apply(own.Normalized, _rows, own.Up, inner, share, own.Low, own.Products);
+        layer.Gate.Apply(own.Normalized, _rows, own.Gate, inner, share, own.Low, own.Products, own.Numbers);
+        layer.Up.Apply(own.Normalized, _rows, own.Up, inner, share, own.Low, own.Products, own.Numbers);
         for (var row = 0; row < _rows; row++)
             RowMath.Gate(own.Gate + (long)row * inner, own.Up + (long)row * inner, _activated + (long)row * NarrowProduct.Stride(inner), share.From, share.To, inner);
     }

@@ -25,7 +25,11 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         public required Projection Query, Key, Value, Output, Gate, Up, Down;
         public float* InputNorm, PostAttentionNorm;
 
-        public int Rank => new[] { Query, Key, Value, Output, Gate, Up, Down }.Max(projection => projection.Rank);
+        public int Rank => All.Max(projection => projection.Rank);
+
+        public long Numbers => All.Max(projection => projection.Numbers);
+
+        private Projection[] All => [Query, Key, Value, Output, Gate, Up, Down];
     }
 
     private readonly CausalLanguageModel _model;
@@ -52,7 +56,7 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
     private readonly float* _logits;
 
     /// <summary>What each member of the team has for itself.</summary>
-    private readonly struct Own(float* hidden, float* normalized, float* gate, float* up, float* low, float* products, float* scores)
+    private readonly struct Own(float* hidden, float* normalized, float* gate, float* up, float* low, float* products, float* numbers, float* scores)
     {
         /// <summary>The residual stream, (rows × hidden); every member keeps all of it, which saves meetings.</summary>
         public readonly float* Hidden = hidden;
@@ -61,6 +65,7 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
         public readonly float* Up = up;
         public readonly float* Low = low;
         public readonly float* Products = products;
+        public readonly float* Numbers = numbers;
         public readonly float* Scores = scores;
     }
 
@@ -94,10 +99,10 @@ internal sealed unsafe partial class CpuDecoder : IDisposable
             _activated = Allocate(columns * NarrowProduct.Stride(inner));
             _added = Allocate(rows * hidden);
             _logits = Allocate(rows * _config.VocabularySize);
-            var bytes = 4 * parameters.Values.Sum(parameter => parameter.numel());
-            var members = (int)Math.Clamp(bytes / BytesPerThread, 1, get_num_threads());
+            var members = (int)Math.Clamp(model.ComputedBytes / BytesPerThread, 1, get_num_threads());
+            var numbers = _layers.Max(layer => layer.Numbers);
             _own = [.. Enumerable.Range(0, members).Select(_ => new Own(Allocate(rows * hidden), Allocate(columns * NarrowProduct.Stride(hidden)),
-                Allocate(rows * inner), Allocate(rows * inner), Allocate(columns * rank), Allocate(columns * Projection.OutputsAtOnce), Allocate(cache.Capacity)))];
+                Allocate(rows * inner), Allocate(rows * inner), Allocate(columns * rank), Allocate(columns * Projection.OutputsAtOnce), Allocate(numbers), Allocate(cache.Capacity)))];
             _team = new ThreadTeam(members, Work);
         }
         catch

@@ -2,6 +2,7 @@ using System.Runtime.Intrinsics;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Models.Weights;
 using AsFT.Torch.Runtime.Cpu;
 using static TorchSharp.torch;
 
@@ -13,7 +14,11 @@ internal readonly unsafe struct Projection
     /// <summary>Outputs that are computed before they are put where they belong.</summary>
     public const int OutputsAtOnce = NarrowProduct.RowsPerPass;
 
+    // Rows of a quantised matrix that are numbers at once; a multiple of a tile's, and few enough to stay in the second cache.
+    private const int QuantizedRows = 24;
+
     private readonly float* _weight;
+    private readonly QuantizedMatrix? _quantized;
     private readonly float* _bias;
     private readonly float* _a;
     private readonly float* _b;
@@ -22,7 +27,8 @@ internal readonly unsafe struct Projection
     public Projection(LinearLayer layer)
     {
         (InFeatures, OutFeatures) = ((int)layer.InFeatures, (int)layer.OutFeatures);
-        _weight = Pointer(layer.Weight.Parameter);
+        _quantized = layer.Weight as QuantizedMatrix;
+        if (_quantized is null) _weight = Pointer(layer.Weight.Parameter);
         if (layer.Bias is not null) _bias = Pointer(layer.Bias);
         if (layer.Adapter is not LoraLayer adapter) return;
         _a = Pointer(adapter.A);
@@ -44,9 +50,12 @@ internal readonly unsafe struct Projection
     /// <summary>Rank of the adapter; 0 without one.</summary>
     public int Rank { get; }
 
+    /// <summary>Numbers that <see cref="Apply"/> needs room for beside its results: none where the weights are numbers already.</summary>
+    public long Numbers => _quantized is null ? 0 : (long)QuantizedRows * InFeatures;
+
     /// <summary>Whether <see cref="Apply"/> gives what the layer's own forward gives.</summary>
     public static bool Handles(LinearLayer layer) =>
-        layer.Weight.Format == WeightFormat.Dense && IsPlain(layer.Weight.Parameter) && layer.InFeatures >= NarrowProduct.Block && (layer.Bias is null || IsPlain(layer.Bias))
+        (layer.Weight is QuantizedMatrix ? layer.Weight.Device.type == TorchSharp.DeviceType.CPU : IsPlain(layer.Weight.Parameter)) && layer.InFeatures >= NarrowProduct.Block && (layer.Bias is null || IsPlain(layer.Bias))
         && layer.Adapter is null or LoraLayer { IsTraining: false }
         && (layer.Adapter is not LoraLayer adapter || (IsPlain(adapter.A) && IsPlain(adapter.B)));
 
@@ -71,16 +80,20 @@ internal readonly unsafe struct Projection
     /// <param name="share">First output and last + 1.</param>
     /// <param name="low">Room for <see cref="Rank"/> × padded rows numbers.</param>
     /// <param name="products">Room for <see cref="OutputsAtOnce"/> × padded rows numbers.</param>
-    public void Apply(float* x, int rows, float* y, int stride, (int From, int To) share, float* low, float* products)
+    /// <param name="numbers">Room for <see cref="Numbers"/> numbers.</param>
+    public void Apply(float* x, int rows, float* y, int stride, (int From, int To) share, float* low, float* products, float* numbers)
     {
         var columns = NarrowProduct.PaddedColumns(rows);
         // Every member takes A·x itself: it is small, and a meeting would cost more.
         if (Rank > 0) Multiply(_a, x, columns, low, Rank);
-        for (var first = share.From; first < share.To; first += OutputsAtOnce)
+        // A quantised row is multiplied as soon as it is numbers, which never leave the cache.
+        var atOnce = _quantized is null ? OutputsAtOnce : columns == 1 ? 1 : QuantizedRows;
+        for (var first = share.From; first < share.To; first += atOnce)
         {
-            var count = Math.Min(OutputsAtOnce, share.To - first);
+            var count = Math.Min(atOnce, share.To - first);
             var result = columns == 1 ? y + first : products;
-            Multiply(_weight + (long)first * InFeatures, x, columns, result, count);
+            _quantized?.WriteRows(first, count, numbers);
+            Multiply(_quantized is null ? _weight + (long)first * InFeatures : numbers, x, columns, result, count);
             if (Rank > 0) AddAdapter(low, columns, result, first, count);
             if (columns > 1) RowMath.Transpose(products, count, columns, y + first, rows, stride);
         }

@@ -1,4 +1,3 @@
-using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Runtime.Cpu;
 using TorchSharp;
@@ -25,12 +24,14 @@ internal abstract class BlockScales : IDisposable
 /// <param name="values">(blocks) float32, kept.</param>
 internal sealed class PlainScales(Tensor values) : BlockScales
 {
+    private readonly unsafe float* _value = (float*)QuantizedMatrix.HostPointer(values);
+
     public override long ByteCount => 4 * values.numel();
 
     public override Tensor Of(long first, long count) => values.narrow(0, first, count);
 
     public override unsafe void Write(long first, Span<float> target) =>
-        new ReadOnlySpan<float>((float*)TensorMemory.Pointer(values) + first, target.Length).CopyTo(target);
+        new ReadOnlySpan<float>(_value + first, target.Length).CopyTo(target);
 
     public override void Dispose() => values.Dispose();
 }
@@ -43,6 +44,9 @@ internal sealed class DoubleScales : BlockScales
     private readonly Tensor _codes;
     private readonly Tensor _nested;
     private readonly Tensor _map;
+    private readonly unsafe byte* _code;
+    private readonly unsafe float* _most;
+    private readonly unsafe float* _number;
     private readonly Scalar _mean;
     private readonly float _meanValue;
     private readonly int _block;
@@ -52,10 +56,13 @@ internal sealed class DoubleScales : BlockScales
     /// <param name="map">What the 256 codes stand for, float32, kept.</param>
     /// <param name="mean">Mean of the scales.</param>
     /// <param name="block">Codes in a block.</param>
-    public DoubleScales(Tensor codes, Tensor nested, Tensor map, float mean, int block)
+    public unsafe DoubleScales(Tensor codes, Tensor nested, Tensor map, float mean, int block)
     {
         (_codes, _nested, _map, _meanValue, _block) = (codes, nested, map, mean, block);
         _mean = mean;
+        _code = QuantizedMatrix.HostPointer(codes);
+        _most = (float*)QuantizedMatrix.HostPointer(nested);
+        _number = (float*)QuantizedMatrix.HostPointer(map);
     }
 
     public override long ByteCount => _codes.numel() + 4 * (_nested.numel() + _map.numel());
@@ -81,9 +88,7 @@ internal sealed class DoubleScales : BlockScales
 
     public override unsafe void Write(long first, Span<float> target)
     {
-        byte* codes = TensorMemory.Pointer(_codes);
-        float* nested = (float*)TensorMemory.Pointer(_nested), map = (float*)TensorMemory.Pointer(_map);
-        for (var i = 0; i < target.Length; i++) target[i] = map[codes[first + i]] * nested[(first + i) / _block] + _meanValue;
+        for (var i = 0; i < target.Length; i++) target[i] = _number[_code[first + i]] * _most[(first + i) / _block] + _meanValue;
     }
 
     /// <summary>Bytes of so many scales.</summary>

@@ -12,13 +12,20 @@ internal sealed class Int8Matrix : QuantizedMatrix
     private static readonly Scalar Step = Int8Numbers.Step;
     private readonly Tensor _codes;
     private readonly Tensor _absmax;
+    // Null on another device.
+    private readonly unsafe sbyte* _code;
+    private readonly unsafe float* _most;
 
     /// <param name="codes">(d_out × d_in) int8.</param>
     /// <param name="absmax">(d_out) float32.</param>
     /// <param name="dtype">The format that is computed in.</param>
     /// <param name="device">Where the matrix is to lie.</param>
-    public Int8Matrix(Tensor codes, Tensor absmax, ScalarType dtype, Device device) : base(codes.shape[0], codes.shape[1], dtype, device) =>
+    public unsafe Int8Matrix(Tensor codes, Tensor absmax, ScalarType dtype, Device device) : base(codes.shape[0], codes.shape[1], dtype, device)
+    {
         (_codes, _absmax) = (Keep(codes), Keep(absmax));
+        _code = (sbyte*)HostPointer(_codes);
+        _most = (float*)HostPointer(_absmax);
+    }
 
     public override WeightFormat Format => WeightFormat.Int8;
 
@@ -45,7 +52,7 @@ internal sealed class Int8Matrix : QuantizedMatrix
         var columns = weight.shape[1];
         sbyte* code = (sbyte*)TensorMemory.Pointer(codes);
         float* most = (float*)TensorMemory.Pointer(absmax);
-        foreach (var (start, numbers) in Pieces(weight.to(ScalarType.Float16), columns, name))
+        foreach (var (start, numbers) in Pieces(weight, columns, name, ScalarType.Float16))
         {
             var source = (float*)TensorMemory.Pointer(numbers);
             ComputeThreads.ForEach(numbers.numel() / columns, row =>
@@ -68,10 +75,8 @@ internal sealed class Int8Matrix : QuantizedMatrix
 
     internal override unsafe void WriteRows(long first, int count, float* target)
     {
-        sbyte* codes = (sbyte*)TensorMemory.Pointer(_codes);
-        float* absmax = (float*)TensorMemory.Pointer(_absmax);
         for (var row = first; row < first + count; row++, target += Columns)
-            Int8Numbers.Dequantize(codes + row * Columns, Columns, absmax[row], target);
+            Int8Numbers.Dequantize(_code + row * Columns, Columns, _most[row], target);
     }
 
     public override void Dispose()

@@ -18,6 +18,9 @@ internal sealed class Nf4Matrix : QuantizedMatrix
     private readonly Tensor _values;
     private readonly Tensor _pairs;
     private readonly int _block;
+    // Null on another device.
+    private readonly unsafe byte* _code;
+    private readonly unsafe float* _value;
 
     /// <param name="codes">Two a byte, uint8, filled up to whole blocks; kept.</param>
     /// <param name="scales">One a block; kept.</param>
@@ -27,12 +30,14 @@ internal sealed class Nf4Matrix : QuantizedMatrix
     /// <param name="columns">d_in.</param>
     /// <param name="dtype">The format that is computed in.</param>
     /// <param name="device">Where the matrix is to lie.</param>
-    public Nf4Matrix(Tensor codes, BlockScales scales, Tensor values, int block, long rows, long columns, ScalarType dtype, Device device) : base(rows, columns, dtype, device)
+    public unsafe Nf4Matrix(Tensor codes, BlockScales scales, Tensor values, int block, long rows, long columns, ScalarType dtype, Device device) : base(rows, columns, dtype, device)
     {
         (_codes, Scales, _block) = (Keep(codes), scales, block);
         // Our own kernels read the first, libtorch the second.
         _values = values.cpu().clone().DetachFromDisposeScope();
         _pairs = Keep(Pairs(_values));
+        _code = HostPointer(_codes);
+        _value = (float*)HostPointer(_values);
     }
 
     public override WeightFormat Format => WeightFormat.Nf4;
@@ -127,7 +132,7 @@ internal sealed class Nf4Matrix : QuantizedMatrix
     {
         var scales = stackalloc float[BlocksAtOnce];
         Scales.Write(start / _block, new Span<float>(scales, (int)((count + _block - 1) / _block)));
-        Nf4Numbers.Dequantize(TensorMemory.Pointer(_codes) + start / 2, count, scales, _block, (float*)TensorMemory.Pointer(_values), target);
+        Nf4Numbers.Dequantize(_code + start / 2, count, scales, _block, _value, target);
     }
 
     // What both codes of each possible byte stand for, (256 × 2).

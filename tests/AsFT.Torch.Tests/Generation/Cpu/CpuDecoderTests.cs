@@ -3,6 +3,7 @@ using AsFT.Torch.Generation;
 using AsFT.Torch.Generation.Cpu;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime.Cpu;
+using AsFT.Torch.Tests.Checkpoints;
 using AsFT.Torch.Tests.Models;
 using static TorchSharp.torch;
 
@@ -73,6 +74,25 @@ public sealed class CpuDecoderTests
         // It knows no dropout.
         adapter.Train(true);
         Assert.False(CpuDecoder.Handles(model, 64));
+    }
+
+    [Theory]
+    [InlineData(WeightFormat.Int8, 48)]
+    // Rows of 53 numbers: blocks and vectors end within them.
+    [InlineData(WeightFormat.Int8, 53)]
+    [InlineData(WeightFormat.Nf4, 48)]
+    [InlineData(WeightFormat.Nf4, 53)]
+    public void QuantisedWeightsAreReadAsTheyAreHeld(WeightFormat format, int inner)
+    {
+        using var folder = new TemporaryFolder();
+        using (var dense = TinyLlama.Create(TinyLlama.Config with { IntermediateSize = inner })) dense.Save(folder.Path);
+        using var model = CausalLanguageModel.Load(folder.Path, TinyLlama.Placement(), format);
+        AssertStepsAgree(model);
+        using var adapter = LoraAdapter.Attach(model.LinearLayers(), new LoraOptions { Rank = 3, TargetModules = ["all-linear"] }, seed: 1);
+        using (no_grad())
+            foreach (var layer in adapter.Layers) layer.B.normal_(0, 0.5);
+        adapter.Train(false);
+        AssertStepsAgree(model);
     }
 
     [Fact]
