@@ -55,9 +55,6 @@ public sealed record MemoryPlan
     // Linux x64, two threads, tensors taken off: code 110 MiB, what libtorch registers when it is loaded 55, .NET 25, packed factors 20.
     private const long CpuRuntime = 210L << 20;
 
-    // glibc gives a block pages of its own, and back when it is freed, only above this (DEFAULT_MMAP_THRESHOLD_MAX).
-    private const long LargestHeapBlock = 32L << 20;
-
     // libtorch asks for aligned blocks, and those fit badly into the holes that passing tensors leave between kept ones: the
     // blocks of a layer, asked for in turn, leave 0.3 to 0.6 of what is kept free in glibc 2.36, without alignment 0.1 to 0.2.
     // Runs had 0.4 to 0.9 free at their peak, a layer's workspace included.
@@ -136,7 +133,7 @@ public sealed record MemoryPlan
             Workspace = workspace.All * tokens * size + (isRecomputed ? pass.LargestDropoutMasks * tokens : 0),
             Dequantized = dequantized,
             Host = placement.Device.type == DeviceType.CPU ? 0 : Math.Max(direction, sizeof(float) * model.Weights().Max(weight => weight.Value.numel())),
-            Held = Holes(config, placement, tokens * size, kept + layer, workspace, dequantized, logits),
+            Held = Holes(config, placement, tokens * size, kept + layer, workspace, logits),
         };
     }
 
@@ -168,12 +165,12 @@ public sealed record MemoryPlan
         Enumerable.Range(0, config.LayerCount).Select(config.Spec.RotaryOf).OfType<RotarySpec>().Distinct()
             .Sum(rotary => 2 * RotaryEmbedding.Positions(width, config.MaxPositions) * RotaryEmbedding.Width(rotary, config.HeadSize));
 
-    // Bytes that are free and yet resident: holes beside kept tensors, and a layer's workspace and a matrix that was dense while the logits are made.
-    private static long Holes(ModelConfig config, ComputePlacement placement, long width, NumberCount kept, NumberCount workspace, long dequantized, long logits)
+    // Bytes that are free and yet resident: holes beside kept tensors, and a layer's workspace while the logits are made.
+    private static long Holes(ModelConfig config, ComputePlacement placement, long width, NumberCount kept, NumberCount workspace, long logits)
     {
         if (placement.Device.type != DeviceType.CPU || !OperatingSystem.IsLinux()) return 0;
-        long InHeap(NumberCount count) => width * ((width * config.HiddenSize < LargestHeapBlock ? count.Narrow : 0) + (width * config.IntermediateSize < LargestHeapBlock ? count.Wide : 0));
-        return (long)(HolesPerKept * InHeap(kept)) + Math.Min(InHeap(workspace) + (dequantized < LargestHeapBlock ? dequantized : 0), logits);
+        long InHeap(NumberCount count) => width * ((width * config.HiddenSize < HeapMemory.LargestBlock ? count.Narrow : 0) + (width * config.IntermediateSize < HeapMemory.LargestBlock ? count.Wide : 0));
+        return (long)(HolesPerKept * InHeap(kept)) + Math.Min(InHeap(workspace), logits);
     }
 
     private static long Bytes(ScalarType dtype) => dtype switch

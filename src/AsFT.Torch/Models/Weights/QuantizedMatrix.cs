@@ -35,7 +35,7 @@ internal abstract class QuantizedMatrix(long rows, long columns, ScalarType dtyp
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var result = empty([count, Columns], dtype ?? DType, Device);
+        var result = Room(count, dtype ?? DType);
         if (Device.type == TorchSharp.DeviceType.CPU && result.dtype is ScalarType.Float32 or ScalarType.BFloat16)
         {
             WriteRows(result, first);
@@ -62,11 +62,19 @@ internal abstract class QuantizedMatrix(long rows, long columns, ScalarType dtyp
         return result.MoveToOuterDisposeScope();
     }
 
+    private Tensor Room(long rows, ScalarType dtype)
+    {
+        if (Device.type != TorchSharp.DeviceType.CPU) return empty([rows, Columns], dtype, Device);
+        var (numbers, size) = (rows * Columns, (dtype is ScalarType.Float64 ? 8 : dtype is ScalarType.Float32 ? 4 : 2));
+        return empty(HeapMemory.OfItsOwn(numbers * size) / size, dtype).narrow(0, 0, numbers).view(rows, Columns);
+    }
+
     // Where our own kernels make numbers, they make them where they belong.
     private unsafe void WriteRows(Tensor result, long first)
     {
         var isNarrow = result.dtype == ScalarType.BFloat16;
         byte* target = TensorMemory.Pointer(result);
+        TensorMemory.PreferLargePages(target, result.numel() * result.element_size());
         ComputeThreads.ForEach(result.shape[0], row =>
         {
             if (!isNarrow)
