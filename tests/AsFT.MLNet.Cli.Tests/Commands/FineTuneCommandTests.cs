@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text.Json;
 using AsFT.MLNet.Cli.Output;
+using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Tests.Commands;
 
@@ -197,6 +198,25 @@ public sealed class FineTuneCommandTests(FineTuned tuned)
         {
             base.WriteLine(value);
             if (value?.StartsWith(trigger, StringComparison.Ordinal) == true) cancellation.Cancel();
+        }
+    }
+
+    [Fact]
+    public async Task A_pipeline_that_was_not_trained_tells_its_adapter_and_nothing_of_a_training()
+    {
+        using var folder = new TemporaryFolder();
+        var ml = new MLContext();
+        foreach (var adapter in new[] { null, tuned.Adapter })
+        {
+            using var model = ml.Transforms.AsftGenerate(Tool.AlignedModel, adapter, new() { Template = "plain", Device = "cpu" }).Fit(ml.Data.LoadFromEnumerable([new { Prompt = "a" }]));
+            ml.Model.SaveAsft(model, null, folder.File("model.zip"));
+            var info = await Tool.Run("info", folder.File("model.zip"), "--json");
+            Assert.True(info.ExitCode == ExitCode.Success, info.Error);
+            var facts = info.Json.GetProperty("facts");
+            Assert.Equal((adapter is null ? "none" : "adapter", "plain"), (facts.GetProperty("adapter").GetString(), facts.GetProperty("template").GetString()));
+            Assert.False(facts.TryGetProperty("lambda", out _));
+            var answer = await Tool.Run("generate", "--model", folder.File("model.zip"), "--prompt", "a", "--max-new-tokens", "2");
+            Assert.True(answer.ExitCode == ExitCode.Success, answer.Error);
         }
     }
 }
