@@ -153,11 +153,7 @@ public sealed class CausalLanguageModel : nn.Module
 
     /// <summary>Makes sure that all weights can be written to and saved.</summary>
     /// <exception cref="InvalidOperationException">Some are quantised.</exception>
-    internal void RequireDense(string purpose)
-    {
-        if (LinearLayers().FirstOrDefault(layer => layer.Weight.Format != WeightFormat.Dense) is { } layer)
-            throw new InvalidOperationException($"{purpose} needs a model whose weights are dense; '{layer.Name}' of this one is held as {layer.Weight.Format}. Load a checkpoint that is not quantised with {nameof(WeightFormat)}.{WeightFormat.Dense}.");
-    }
+    internal void RequireDense(string purpose) => LinearLayer.RequireDense(LinearLayers(), purpose);
 
     /// <summary>Weights by checkpoint name, as <see cref="ModelCheckpoint.Save"/> takes them; the tensors stay the model's. Quantised ones are not among them.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Weights() =>

@@ -58,6 +58,16 @@ internal sealed class LinearLayer : ModelPart
         return WeightSample.Of(Weight.Format == WeightFormat.Dense ? Weight.Parameter : Weight.Dense(ScalarType.Float32));
     }
 
+    /// <summary>Makes sure that the weights of all layers can be written to and saved.</summary>
+    /// <param name="layers">The layers.</param>
+    /// <param name="purpose">What for, as a sentence begins.</param>
+    /// <exception cref="InvalidOperationException">Some are quantised.</exception>
+    internal static void RequireDense(IEnumerable<LinearLayer> layers, string purpose)
+    {
+        if (layers.FirstOrDefault(layer => layer.Weight.Format != WeightFormat.Dense) is { } quantized)
+            throw new InvalidOperationException($"{purpose} needs a model whose weights are dense; '{quantized.Name}' of this one is held as {quantized.Weight.Format}. Load a checkpoint that is not quantised with {nameof(WeightFormat)}.{WeightFormat.Dense}.");
+    }
+
     /// <summary>The layer's output, with an adapter's update.</summary>
     /// <param name="input">(…, d_in).</param>
     /// <returns>(…, d_out).</returns>

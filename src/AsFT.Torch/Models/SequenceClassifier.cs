@@ -40,6 +40,7 @@ internal sealed class SequenceClassifier : nn.Module
     /// <param name="placement">Device and number format; null chooses.</param>
     /// <param name="seed">Seed of the head.</param>
     /// <exception cref="InvalidDataException">The files are damaged, do not fit each other, or describe another architecture; or there are no class names.</exception>
+    /// <exception cref="InvalidOperationException">The folder's weights are quantised.</exception>
     public static SequenceClassifier FromDecoder(string folder, IReadOnlyList<string> labels, string problemType, ComputePlacement? placement = null, long seed = 0)
     {
         placement ??= ComputePlacement.Resolve();
@@ -47,7 +48,18 @@ internal sealed class SequenceClassifier : nn.Module
         config = config with { Architecture = $"{ModelFamily.Find(config.ModelType)!.ClassName}ForSequenceClassification" };
         using var checkpoint = ModelCheckpoint.Open(folder);
         CheckpointFit.RequireAllUsed(config, checkpoint);
-        return new SequenceClassifier(config, placement, new CheckpointWeights(checkpoint, config, placement), WeightSource.Random(placement, seed));
+        var model = new SequenceClassifier(config, placement, new CheckpointWeights(checkpoint, config, placement), WeightSource.Random(placement, seed));
+        try
+        {
+            // It is made to be trained and saved.
+            LinearLayer.RequireDense(model.LinearLayers(), "Making a classifier");
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The decoder below the head.</summary>
@@ -89,6 +101,10 @@ internal sealed class SequenceClassifier : nn.Module
 
     /// <summary>Writes the whole classifier: <c>config.json</c> and weights. Tokenizer files are the caller's to copy.</summary>
     /// <param name="folder">Created if missing.</param>
-    public void Save(string folder) =>
+    /// <exception cref="InvalidOperationException">Weights are quantised.</exception>
+    public void Save(string folder)
+    {
+        LinearLayer.RequireDense(LinearLayers(), "Saving");
         ModelOutput.Save(folder, Decoder.Config, named_parameters().Select(p => KeyValuePair.Create(p.name, (Tensor)p.parameter)));
+    }
 }

@@ -88,6 +88,14 @@ public sealed class StoredWeightsTests : IDisposable
     }
 
     [Fact]
+    public void AClassifierIsMadeOnDenseWeightsAlone()
+    {
+        Store(WeightFormat.Nf4, true);
+        var error = Assert.Throws<InvalidOperationException>(() => SequenceClassifier.FromDecoder(_folder.Path, ["harmful"], "multi_label_classification", TinyLlama.Placement()));
+        Assert.Contains("is held as Nf4", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Fp4IsRefusedByName()
     {
         Store(WeightFormat.Nf4, true, rename: name => name.Replace("__nf4", "__fp4", StringComparison.Ordinal));
