@@ -1,5 +1,4 @@
 using AsFT.MLNet.FineTuning;
-using AsFT.MLNet.Interop;
 using AsFT.MLNet.Persistence;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;

@@ -5,7 +5,6 @@ using AsFT.MLNet.Persistence;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
 using AsFT.Torch.Generation;
-using AsFT.Torch.Models;
 using AsFT.Torch.Training;
 
 namespace AsFT.MLNet;

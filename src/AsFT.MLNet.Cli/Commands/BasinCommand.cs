@@ -11,7 +11,6 @@ using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Input;
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Judges;
 using AsFT.Torch.Safety.Metrics;
 using AsFT.Torch.Tokenization;

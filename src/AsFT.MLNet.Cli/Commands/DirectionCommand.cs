@@ -34,7 +34,7 @@ internal sealed class DirectionCommand : ToolCommand
 
     protected override int Run(ToolRun run)
     {
-        var format = ReadFormat(run.Get(_format)) with { VectorDType = run.Get(_vectorDType).ToLowerInvariant() == "float32" ? ScalarType.Float32 : ScalarType.BFloat16 };
+        var format = ReadFormat(run.Get(_format)) with { VectorDType = run.Get(_vectorDType).Equals("float32", StringComparison.OrdinalIgnoreCase) ? ScalarType.Float32 : ScalarType.BFloat16 };
         var path = Path.GetFullPath(run.Get(_out));
         CheckTarget(run, path);
         using var folder = new OutputFolder(Path.GetDirectoryName(path)!);

@@ -2,7 +2,6 @@ using AsFT.Torch.Adapters;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Models;
-using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 

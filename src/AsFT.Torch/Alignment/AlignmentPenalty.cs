@@ -155,7 +155,7 @@ public sealed partial class AlignmentPenalty : IDisposable
     }
 
     // In place: a trainer may have laid gradients side by side in one buffer.
-    private static void Add(IReadOnlyList<Parameter> parameters, Tensor? together, Tensor gradient, double factor)
+    private static void Add(Parameter[] parameters, Tensor? together, Tensor gradient, double factor)
     {
         using Scalar held = factor;
         if (together is not null)
@@ -163,7 +163,7 @@ public sealed partial class AlignmentPenalty : IDisposable
             together.add_(gradient, alpha: held);
             return;
         }
-        for (var i = 0; i < parameters.Count; i++)
+        for (var i = 0; i < parameters.Length; i++)
         {
             if (parameters[i].grad is { } sum) sum.add_(gradient.select(0, i), alpha: held);
             // libtorch keeps its own reference; the wrapper goes with the caller's scope.

@@ -1,4 +1,3 @@
-using AsFT.Torch.Checkpoints;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;

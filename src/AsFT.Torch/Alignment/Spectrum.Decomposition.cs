@@ -1,4 +1,3 @@
-using AsFT.Torch.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,3 @@
-using AsFT.Torch.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace AsFT.Torch.Alignment;
@@ -47,10 +45,10 @@ internal sealed partial record Spectrum : IDisposable
     // Rounding makes the sum of all squares differ from ‖D‖² in the last digits, and a share of 1 must be in reach.
     private double Whole => Next > 0 ? Norm * Norm : Values.Sum(value => value * value);
 
-    private static int? Fewest(IReadOnlyList<double> values, double wanted)
+    private static int? Fewest(double[] values, double wanted)
     {
         var held = 0.0;
-        for (var i = 0; i < values.Count; i++)
+        for (var i = 0; i < values.Length; i++)
         {
             held += values[i] * values[i];
             if (held >= wanted) return i + 1;

@@ -22,7 +22,7 @@ internal sealed class CheckpointWeights(ModelCheckpoint checkpoint, ModelConfig 
         {
             RequireShape(checkpoint, name, [rows, columns]);
             if (format != WeightFormat.Dense && format != stored)
-                throw new ArgumentException($"{nameof(WeightFormat)} is {format}, but '{checkpoint.Folder}' stores '{name}' as {stored} already, and quantising twice would add up both errors. Leave the option at {WeightFormat.Dense}, or take the checkpoint that is not quantised.", nameof(format));
+                throw new ArgumentException($"{nameof(WeightFormat)} is {format}, but '{checkpoint.Folder}' stores '{name}' as {stored} already, and quantising twice would add up both errors. Leave the option at {WeightFormat.Dense}, or take the checkpoint that is not quantised.");
             return BitsAndBytes.Read(checkpoint, name, rows, columns, placement);
         }
         if (format == WeightFormat.Dense || !name.StartsWith($"{config.Spec.DecoderName}.layers.", StringComparison.Ordinal)) return base.Matrix(name, rows, columns);

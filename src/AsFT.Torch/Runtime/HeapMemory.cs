@@ -24,7 +24,7 @@ internal static partial class HeapMemory
         if (!OperatingSystem.IsLinux()) return;
         try
         {
-            Trim(0);
+            _ = Trim(0);
         }
         catch (EntryPointNotFoundException)
         {

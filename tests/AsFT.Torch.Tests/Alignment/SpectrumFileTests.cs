@@ -74,7 +74,7 @@ public sealed class SpectrumFileTests : IDisposable
         {
             () => loaded.Find("tall"),
             () => loaded.Save(Path_("full")),
-            () => new AlignmentPenalty(loaded, [layer], new() { Projection = AlignmentProjection.Flattened }),
+            () => _ = new AlignmentPenalty(loaded, [layer], new() { Projection = AlignmentProjection.Flattened }),
         })
         {
             var error = Assert.Throws<InvalidOperationException>(need);

@@ -32,7 +32,7 @@ internal static class StoredModel
             File.Copy(file, Path.Combine(target, Path.GetFileName(file)), overwrite: true);
     }
 
-    private static IEnumerable<(string, Tensor)> Parts(string name, Tensor weight, WeightFormat format, bool isDouble)
+    private static List<(string, Tensor)> Parts(string name, Tensor weight, WeightFormat format, bool isDouble)
     {
         if (format == WeightFormat.Int8)
         {
