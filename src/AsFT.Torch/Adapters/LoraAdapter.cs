@@ -96,11 +96,14 @@ public sealed class LoraAdapter : IDisposable
     public static LoraAdapter Load(CausalLanguageModel model, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Load(model.LinearLayers(), folder, seed, allowOtherModel, dropout);
+        return PeftFolder.Read([.. model.LinearLayers()], model.Weights(), folder, seed, allowOtherModel, dropout);
     }
 
-    internal static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null) =>
-        PeftFolder.Read([.. linearLayers], folder, seed, allowOtherModel, dropout);
+    internal static LoraAdapter Load(IEnumerable<LinearLayer> linearLayers, string folder, long seed = 0, bool allowOtherModel = false, double? dropout = null)
+    {
+        LinearLayer[] layers = [.. linearLayers];
+        return PeftFolder.Read(layers, layers.Where(layer => layer.Weight.Format == WeightFormat.Dense).Select(layer => KeyValuePair.Create($"{layer.Name}.weight", (Tensor)layer.Weight.Parameter)), folder, seed, allowOtherModel, dropout);
+    }
 
     /// <summary>Reads the shape and scale of a PEFT folder (<c>adapter_config.json</c>) without its weights.</summary>
     /// <param name="folder">The adapter folder.</param>

@@ -31,7 +31,13 @@ internal static class PeftFolder
         File.WriteAllText(Path.Combine(partial, ConfigFile), config);
     });
 
-    public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, string folder, long seed, bool allowOtherModel, double? dropoutRate)
+    /// <param name="linearLayers">The layers that it may change.</param>
+    /// <param name="weights">Weights of the model by name: PEFT writes those of heads and embeddings beside an adapter that changes them or their size.</param>
+    /// <param name="folder">The adapter folder.</param>
+    /// <param name="seed">Seeds dropout.</param>
+    /// <param name="allowOtherModel">Whether it may be of another model.</param>
+    /// <param name="dropoutRate">Dropout instead of the adapter's own; null: its own.</param>
+    public static LoraAdapter Read(IReadOnlyList<LinearLayer> linearLayers, IEnumerable<KeyValuePair<string, Tensor>> weights, string folder, long seed, bool allowOtherModel, double? dropoutRate)
     {
         var (options, patterns) = ReadConfig(folder);
         if (dropoutRate is { } rate) (options = options with { Dropout = rate }).Validate();
@@ -40,7 +46,7 @@ internal static class PeftFolder
         using var file = SafetensorsFile.Open(path);
         AdapterMetadata.CheckConfig(file, Path.Combine(folder, ConfigFile));
         var byName = linearLayers.ToDictionary(layer => layer.Name);
-        var names = LayerNames(file, byName, path);
+        var names = LayerNames(file, byName, weights.ToDictionary(), path);
         if (names.Count == 0) throw new InvalidDataException($"'{path}' holds no LoRA tensors.");
         RequireTargets(patterns, [.. names.Select(PeftNames.Of)], byName.Keys.Select(PeftNames.Of), folder);
 
@@ -84,19 +90,40 @@ internal static class PeftFolder
         }
     }
 
-    private static HashSet<string> LayerNames(SafetensorsFile file, Dictionary<string, LinearLayer> byName, string path)
+    private static HashSet<string> LayerNames(SafetensorsFile file, Dictionary<string, LinearLayer> byName, Dictionary<string, Tensor> weights, string path)
     {
         var names = new HashSet<string>();
         foreach (var tensor in file.Entries.Keys)
         {
             if (!tensor.StartsWith(Prefix, StringComparison.Ordinal) || !(tensor.EndsWith(FactorA, StringComparison.Ordinal) || tensor.EndsWith(FactorB, StringComparison.Ordinal)))
-                throw new InvalidDataException($"'{path}' holds tensor '{tensor}', which is no LoRA factor ({Prefix}LAYER{FactorA} or {FactorB}).");
+            {
+                if (ModelWeight(tensor, weights) is not { } weight)
+                    throw new InvalidDataException($"'{path}' holds tensor '{SafetensorsHeader.Shown(tensor)}', which is no LoRA factor ({Prefix}LAYER{FactorA} or {FactorB}){PeftFields.Meaning(tensor)}.");
+                RequireSame(file, tensor, weight, path);
+                continue;
+            }
             var name = tensor[Prefix.Length..^FactorA.Length];
             if (!byName.ContainsKey(name)) name = PeftNames.InCheckpoint(name);
             if (!byName.ContainsKey(name)) throw new InvalidDataException($"'{path}' holds tensor '{tensor}', but the model has no linear layer '{name}'.");
             names.Add(name);
         }
         return names;
+    }
+
+    // A weight of the model itself that lies beside the factors.
+    private static Tensor? ModelWeight(string tensor, Dictionary<string, Tensor> weights)
+    {
+        if (!tensor.StartsWith(Prefix, StringComparison.Ordinal)) return null;
+        var name = tensor[Prefix.Length..].Replace(".base_layer.", ".", StringComparison.Ordinal);
+        return weights.TryGetValue(name, out var weight) || weights.TryGetValue(PeftNames.InCheckpoint(name), out weight) ? weight : null;
+    }
+
+    // PEFT would put it in the model's place.
+    private static void RequireSame(SafetensorsFile file, string tensor, Tensor weight, string path)
+    {
+        using var scope = NewDisposeScope();
+        if (!file.Entries[tensor].Shape.SequenceEqual(weight.shape) || !file.Read(tensor, weight.dtype, weight.device).equal(weight).all().item<bool>())
+            throw new InvalidDataException($"'{path}' holds tensor '{SafetensorsHeader.Shown(tensor)}', which is another one than the model's own: the adapter replaces a weight, which is not supported, or belongs to another model.");
     }
 
     private static SafetensorsEntry Entry(SafetensorsFile file, LinearLayer target, string factor, string path)
@@ -160,7 +187,7 @@ internal static class PeftFolder
         if (!File.Exists(path)) throw new InvalidDataException($"'{folder}' is no PEFT adapter folder: it has no {ConfigFile}.{HubName.Advice(folder)}");
         using var document = JsonInput.Open(path);
         var config = new ConfigObject(document.RootElement, path);
-        RefuseUnknownFeatures(config, path);
+        PeftFields.Check(config);
         var rank = Number(config, "r", 8);
         var options = new LoraOptions
         {
@@ -181,22 +208,6 @@ internal static class PeftFolder
             throw new InvalidDataException($"'{path}': {e.Message}", e);
         }
         return (options, new PeftPatterns(config));
-    }
-
-    // What would change the forward pass and is not plain LoRA must not be dropped in silence.
-    private static void RefuseUnknownFeatures(ConfigObject config, string path)
-    {
-        if (config.Text("peft_type") is { } type and not "LORA") throw config.Wrong("peft_type", $"'{SafetensorsHeader.Shown(type)}'", "only LORA is read");
-        if (config.Field("bias") is { ValueKind: JsonValueKind.String } bias && bias.GetString() is { } trained and not "none")
-            throw config.Wrong("bias", $"'{SafetensorsHeader.Shown(trained)}'", "trained biases are not read; none is wanted");
-        // PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA also change the weights below the adapter. EVA only begins A elsewhere.
-        if (config.Field("init_lora_weights") is { ValueKind: JsonValueKind.String } init && init.GetString() is { } start and not ("gaussian" or "orthogonal" or "eva"))
-            throw config.Wrong("init_lora_weights", $"'{SafetensorsHeader.Shown(start)}'", "it changes the model's own weights, too; convert the adapter to plain LoRA first (save_pretrained with path_initial_model_for_weight_conversion in PEFT)");
-        foreach (var feature in new[] { "use_dora", "fan_in_fan_out", "use_qalora", "lora_bias" })
-            if (config.Flag(feature)) throw new InvalidDataException($"'{path}' sets {feature}, which is not supported.");
-        foreach (var feature in new[] { "modules_to_save", "layer_replication", "trainable_token_indices", "target_parameters" })
-            if (config.Field(feature) is { } value && (value.ValueKind is JsonValueKind.Object && value.EnumerateObject().Any() || value.ValueKind is JsonValueKind.Array && value.GetArrayLength() > 0))
-                throw new InvalidDataException($"'{path}' uses {feature}, which is not supported.");
     }
 
     // Null is an error here: what PEFT would take instead of it decides the scale.

@@ -21,7 +21,9 @@ internal sealed class PeftPatterns
         if (Names(config, "target_modules") is not { } isNamed) return;
         var isExcluded = Names(config, "exclude_modules") ?? (_ => false);
         var isInDepth = Depth(config);
-        _isTarget = name => isNamed(name) && !isExcluded(name) && isInDepth(name);
+        // A full name counts at any depth.
+        var whole = config.Field("target_modules") is { ValueKind: JsonValueKind.Array } ? Texts(config, "target_modules").ToHashSet(StringComparer.Ordinal) : [];
+        _isTarget = name => isNamed(name) && !isExcluded(name) && (whole.Contains(name) || isInDepth(name));
     }
 
     /// <summary>The layers that the adapter has, of those of a model; null where the configuration leaves it open.</summary>

@@ -36,7 +36,10 @@ public sealed class PeftFolderTests : IDisposable
         ".*\\.(q_proj|v_proj)"
         """)]
     [InlineData("target_modules", """["q_proj","v_proj","k_proj"]""", "exclude_modules", """["k_proj"]""")]
-    [InlineData("unknown_field", "1")]
+    [InlineData("target_modules", """["model.layers.0.self_attn.q_proj","model.layers.0.self_attn.v_proj","model.layers.1.self_attn.q_proj","model.layers.1.self_attn.v_proj"]""", "layers_to_transform", "0")]
+    [InlineData("target_modules", """["q_proj","v_proj"]""", "layers_to_transform", "[0, 1]", "layers_pattern", "\"layers\"")]
+    [InlineData("unknown_field", "{}", "another", "false", "a_third", "\"\"")]
+    [InlineData("fan_in_fan_out", "true")]
     public void Variants_are_read(params string[] fields)
     {
         Change(config => { for (var i = 0; i < fields.Length; i += 2) config[fields[i]] = JsonNode.Parse(fields[i + 1]); });
@@ -56,10 +59,25 @@ public sealed class PeftFolderTests : IDisposable
     [InlineData("target_modules", "[1]", "target_modules")]
     [InlineData("layers_to_transform", "[0]", "model.layers.1")]
     [InlineData("alpha_pattern", """{"q_proj":null}""", "alpha_pattern.q_proj")]
-    [InlineData("use_dora", "true", "use_dora")]
-    public void What_would_change_the_adapter_is_refused_by_name(string field, string value, string word)
+    [InlineData("use_dora", "true", "use_dora is true; DoRA")]
+    [InlineData("layers_to_transform", "0", "model.layers.1")]
+    [InlineData("layers_pattern", "\"blocks\"", "model.layers.0", "layers_to_transform", "[0, 1]")]
+    [InlineData("exclude_modules", "\"(\"", "regular expression")]
+    [InlineData("init_lora_weights", "\"olora\"", "the model's own weights")]
+    [InlineData("init_lora_weights", "\"pissa_niter_16\"", "the model's own weights")]
+    [InlineData("peft_type", "\"LOHA\"", "only LORA is read")]
+    [InlineData("bias", "\"all\"", "biases")]
+    [InlineData("alora_invocation_tokens", "[1, 2]", "alora_invocation_tokens")]
+    [InlineData("target_parameters", """["experts.weight"]""", "target_parameters")]
+    [InlineData("enable_lora", "[true, false]", "enable_lora")]
+    [InlineData("unknown_field", "1", "unknown_field is 1; the field is not known here")]
+    public void What_would_change_the_adapter_is_refused_by_name(string field, string value, string word, params string[] others)
     {
-        Change(config => config[field] = JsonNode.Parse(value));
+        Change(config =>
+        {
+            config[field] = JsonNode.Parse(value);
+            for (var i = 0; i < others.Length; i += 2) config[others[i]] = JsonNode.Parse(others[i + 1]);
+        });
         var message = Assert.Throws<InvalidDataException>(() => LoraAdapter.Load(_model.LinearLayers(), _folder.Path)).Message;
         Assert.Contains(_folder.Path, message, StringComparison.Ordinal);
         Assert.Contains(word, message, StringComparison.Ordinal);
