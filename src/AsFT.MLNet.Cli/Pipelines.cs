@@ -80,7 +80,18 @@ internal sealed class Instruction
 
     public string Response { get; set; } = "";
 
-    public static Instruction Of(ChatExample example) => new() { Prompt = example.Prompt, Context = example.Context ?? "", System = example.System ?? "" };
+    /// <summary>The whole conversation in JSON, where there is one.</summary>
+    public string Messages { get; set; } = "";
 
-    public ChatExample ToExample(string? system) => new(Prompt, System: system ?? (System.Length > 0 ? System : null), Context: Context.Length > 0 ? Context : null);
+    public static Instruction Of(ChatExample example) => new() { Prompt = example.Prompt, Context = example.Context ?? "", System = example.System ?? "", Messages = Conversation.Write(example) };
+
+    /// <param name="system">A system message for all rows that have none; null: none.</param>
+    /// <exception cref="InvalidDataException">The conversation cannot be asked.</exception>
+    public ChatExample ToExample(string? system)
+    {
+        if (Messages.Length == 0) return new(Prompt, System: system ?? (System.Length > 0 ? System : null), Context: Context.Length > 0 ? Context : null);
+        var row = Conversation.Parse(Messages, "A conversation");
+        var example = row.Example ?? throw new InvalidDataException($"A conversation cannot be asked: {row.Unusable}.");
+        return example with { Response = null, System = system ?? example.System };
+    }
 }

@@ -1,6 +1,7 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Persistence;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;
@@ -53,7 +54,7 @@ public sealed class AsftFineTuneEstimator : IEstimator<AsftFineTuneTransformer>
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         var output = PromptColumns.OutputShape(inputSchema, _options);
-        ColumnCheck.Text(inputSchema, _options.ResponseColumnName, "response");
+        if (!PromptColumns.HasConversations(inputSchema, _options)) ColumnCheck.Text(inputSchema, _options.ResponseColumnName, "response");
         if (_options.SystemColumnName is not (null or PromptColumns.DefaultSystem)) ColumnCheck.Text(inputSchema, _options.SystemColumnName, "system");
         if (_options.ContextColumnName is not (null or PromptColumns.DefaultContext)) ColumnCheck.Text(inputSchema, _options.ContextColumnName, "context");
         return output;

@@ -4,6 +4,7 @@ using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Persistence;
 using AsFT.Torch.Adapters;
 using AsFT.Torch.Alignment;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Generation;
 using AsFT.Torch.Training;
 
@@ -66,6 +67,9 @@ public sealed partial class AsftFineTuneOptions : AsftGenerateOptions
 
     /// <summary>Whether a row without an answer, or whose prompt alone fills <see cref="MaxSequenceLength"/>, is an error. Otherwise such rows are left out, counted and warned of.</summary>
     public bool StrictRows { get; set; }
+
+    /// <summary>Which answers of a conversation with several are learnt: all, or the last.</summary>
+    public SupervisedTurns SupervisedTurns { get; set; }
 
     /// <summary>
     /// Share of the rows, in [0, 1), that is kept from training to measure the validation loss; drawn with <see cref="AsftGenerateOptions.Seed"/>.

@@ -26,7 +26,6 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
     private readonly IHost _host;
     private readonly AsftFineTuneOptions _options;
     private readonly ModelSource _source;
-    private readonly AnswerFunction _function;
     // ML.NET compares schemas by reference: one mapper, and so one output schema, per input schema.
     private readonly ConditionalWeakTable<DataViewSchema, BatchedMapper<string>> _mappers = [];
 
@@ -37,7 +36,6 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         _options = options;
         _source = source;
         TrainingResult = result;
-        _function = new AnswerFunction(this);
     }
 
     /// <summary>How the training went, with every report in its history; it is saved too. null: nothing was trained (<c>AsftGenerate</c>).</summary>
@@ -132,7 +130,7 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         return _mappers.GetValue(inputSchema, schema =>
         {
             foreach (var line in PromptColumns.LeftOut(schema, _options)) Warn(line);
-            return new BatchedMapper<string>(_function, schema);
+            return new BatchedMapper<string>(new AnswerFunction(this, schema), schema);
         });
     }
 
@@ -154,19 +152,21 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
         log.Warning(MessageSensitivity.UserData, line);
     }
 
-    /// <summary>Prompt, and system and context where they are there, to answer.</summary>
+    /// <summary>Prompt, with system message and context where they are there, or whole conversations, to answer.</summary>
     private sealed class AnswerFunction : BatchFunction<string>
     {
         private readonly AsftFineTuneTransformer _transformer;
         private readonly GenerationOptions _generation;
+        private readonly PromptColumns _columns;
 
-        public AnswerFunction(AsftFineTuneTransformer transformer)
+        public AnswerFunction(AsftFineTuneTransformer transformer, DataViewSchema schema)
         {
             _transformer = transformer;
             var options = transformer._options;
             _generation = options.Generation;
+            _columns = PromptColumns.Find(schema, options, isTraining: false);
             Outputs = [BatchColumn.Text<string>(options.OutputColumnName, answer => answer)];
-            Inputs = [options.PromptColumnName, options.SystemColumnName ?? "", options.ContextColumnName ?? ""];
+            Inputs = [options.PromptColumnName, options.SystemColumnName ?? "", options.ContextColumnName ?? "", options.MessagesColumnName ?? ""];
         }
 
         public override IReadOnlyList<string> Inputs { get; }
@@ -175,15 +175,11 @@ public sealed class AsftFineTuneTransformer : ITransformer, IDisposable
 
         public override int BatchSize => _generation.BatchSize;
 
-        public override DataViewSchema.Column?[] FindInputs(DataViewSchema schema)
-        {
-            var columns = PromptColumns.Find(schema, _transformer._options, isTraining: false);
-            return [columns.Prompt, columns.System, columns.Context];
-        }
+        public override DataViewSchema.Column?[] FindInputs(DataViewSchema schema) => [_columns.Prompt, _columns.System, _columns.Context, _columns.Messages];
 
         public override IReadOnlyList<string> Run(IReadOnlyList<string[]> rows)
         {
-            var answers = _transformer._source.Model().Answer([.. rows.Select(row => PromptColumns.Example(row[0], row[1], row[2]))],
+            var answers = _transformer._source.Model().Answer([.. rows.Select(_columns.Asked)], _columns.SystemPlace,
                 _generation, _transformer._options.Overlong == OverlongRows.Refuse, _transformer.Warn, _transformer._options.CancellationToken);
             _transformer.Count(answers.Count(answer => answer.IsCut), answers.Count);
             return [.. answers.Select(answer => answer.Text)];

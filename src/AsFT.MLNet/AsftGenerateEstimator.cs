@@ -44,7 +44,7 @@ public sealed class AsftGenerateEstimator : IEstimator<AsftFineTuneTransformer>
         using var log = _environment.Register(nameof(AsftGenerateEstimator)).Start("Fit");
         var (options, folder) = (_options.Copy(), _options.AlignedModelPath!);
         options.Seed = HostDefaults.Seed(_environment, options.Seed);
-        options.Template = ChatTemplates.Load(folder, options.Template, line => log.Warning(MessageSensitivity.None, line)).Name;
+        options.Template = ChatTemplates.Load(folder, options.Template).Name;
         if (_adapterFolder is not null && EarlierAdapter.Read(folder, _adapterFolder, options.AllowOtherModel) is var earlier)
         {
             if (earlier.Doubt is { } doubt) log.Warning(MessageSensitivity.None, doubt);

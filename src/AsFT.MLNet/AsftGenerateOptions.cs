@@ -26,11 +26,18 @@ public partial class AsftGenerateOptions
     /// </summary>
     public string? ContextColumnName { get; set; } = PromptColumns.DefaultContext;
 
+    /// <summary>
+    /// Text column with whole conversations, used where it is there instead of the columns above: a list of turns in JSON,
+    /// <c>[{"role": "user", "content": "…"}, …]</c> or with ShareGPT's <c>from</c> and <c>value</c>, as <c>LoadFromInstructionFile</c> makes it of files with
+    /// <c>messages</c> or <c>conversations</c>. Under another name than the default it must be there in training. null: not used.
+    /// </summary>
+    public string? MessagesColumnName { get; set; } = PromptColumns.DefaultMessages;
+
     /// <summary>Text column that the transformer adds: the generated answer.</summary>
     public string OutputColumnName { get; set; } = TextColumns.Generated;
 
     /// <summary>
-    /// Chat template: <c>auto</c> (the one that lies in the model's folder, or <c>llama2</c> with a warning where it has none), the name of one of several
+    /// Chat template: <c>auto</c> (the one that lies in the model's folder, which must have one), the name of one of several
     /// that lie there, or one of <see cref="AsFT.Torch.Chat.ChatTemplates.Names"/>: <c>llama2</c>, <c>llama3</c>, <c>alpaca</c>, <c>plain</c>, <c>chatml</c>.
     /// A saved model keeps the name of the one it was trained with.
     /// </summary>

@@ -1,6 +1,13 @@
+using AsFT.MLNet.FineTuning;
+using AsFT.Torch.Chat;
+
 namespace AsFT.MLNet;
 
-/// <summary>How an instruction file is read; the defaults fit the published layout <c>{"instruction": …, "input": …, "output": …}</c>.</summary>
+/// <summary>
+/// How an instruction file is read. With the fields' default names, those of the published layout, a file in another usual layout is known by its
+/// first record: <c>prompt</c> with <c>response</c> or <c>completion</c>, <c>question</c> with <c>answer</c>, <c>goal</c> with <c>target</c>, or conversations
+/// (<c>messages</c>, ShareGPT's <c>conversations</c>, <c>prompt</c> and <c>completion</c> as lists of turns), which fill <see cref="MessagesColumnName"/>.
+/// </summary>
 public sealed class InstructionFileOptions
 {
     /// <summary>Field with what the user asks. Every record must have it, as text.</summary>
@@ -30,8 +37,35 @@ public sealed class InstructionFileOptions
     /// <summary>Column of <see cref="SystemField"/>.</summary>
     public string SystemColumnName { get; set; } = "System";
 
-    /// <summary>The columns in order: field, column name, whether a record may lack it.</summary>
-    internal IReadOnlyList<InstructionField> Fields()
+    /// <summary>
+    /// Column of whole conversations, in JSON, where the file holds them. <see cref="PromptColumnName"/> then has what the user says last, and
+    /// <see cref="ResponseColumnName"/> the answer to it.
+    /// </summary>
+    public string MessagesColumnName { get; set; } = PromptColumns.DefaultMessages;
+
+    /// <summary>Where a file's records have what is asked and answered.</summary>
+    internal RowFields FieldsOf(string path)
+    {
+        var fields = Fields();
+        if (this is { PromptField: "instruction", ContextField: "input", ResponseField: "output" }) return RowFields.Of(path, ResponseIsOptional, SystemField);
+        RowField? Field(string? name) => fields.FirstOrDefault(field => field.Name == name) is { } found ? new([found.Name], found.IsOptional) : null;
+        return new(Field(PromptField), Field(ContextField), Field(ResponseField), Field(SystemField));
+    }
+
+    /// <summary>The columns in order, and what fills them.</summary>
+    internal IReadOnlyList<KeyValuePair<string, Func<RowReader, string>>> Columns(RowFields fields)
+    {
+        List<KeyValuePair<string, Func<RowReader, string>>> columns = [new(PromptColumnName, row => row.Prompt)];
+        if (fields.Context is not null) columns.Add(new(ContextColumnName, row => row.Context));
+        if (ResponseField is not null) columns.Add(new(ResponseColumnName, row => row.Response));
+        if (fields.System is not null) columns.Add(new(SystemColumnName, row => row.System));
+        if (fields.AreConversations) columns.Add(new(MessagesColumnName, row => row.Messages!));
+        if (columns.GroupBy(column => column.Key).FirstOrDefault(group => group.Count() > 1) is { } twice) throw new ArgumentException($"Column '{twice.Key}' is named for two things.");
+        return columns;
+    }
+
+    // Field, column name, whether a record may lack it.
+    private List<InstructionField> Fields()
     {
         List<InstructionField> fields = [new(PromptField, PromptColumnName, IsOptional: false)];
         if (ContextField is not null) fields.Add(new(ContextField, ContextColumnName, IsOptional: true));

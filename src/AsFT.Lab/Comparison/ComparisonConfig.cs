@@ -40,6 +40,9 @@ public sealed record ComparisonConfig
     /// <summary>Whether a training row without an answer, or whose prompt alone fills <see cref="MaxLength"/>, is an error instead of being left out.</summary>
     public bool StrictRows { get; init; }
 
+    /// <summary>Which answers of a conversation with several are learnt.</summary>
+    public SupervisedTurns SupervisedTurns { get; init; }
+
     /// <summary>Who says whether an answer is harmful.</summary>
     public required ComparisonJudge Judge { get; init; }
 

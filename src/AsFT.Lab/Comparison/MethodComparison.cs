@@ -79,7 +79,7 @@ public static class MethodComparison
             _placement = ComputePlacement.Resolve(config.Device, config.DType);
             _tokenizer = new ComparisonTokenizer(config);
             _data = config.Tasks.ToDictionary(task => task.Name, task => new TaskData(config, task, _tokenizer));
-            Notes = [.. _data.Values.Select(data => data.Note).Prepend(_tokenizer.Note).OfType<string>()];
+            Notes = [.. _data.Values.Select(data => data.Note).OfType<string>()];
             var aligned = CheckpointFingerprint.Compute(config.Aligned, cancellationToken);
             string Hash(string? path) => path is null ? "-" : CheckpointFingerprint.Compute(path, cancellationToken).Sha256;
             var shared = string.Join(' ', [$"data={TaskData.Version} aligned={aligned.Sha256} base={Hash(config.Base)} judge={Hash(config.Judge.Path)}", JsonSerializer.Serialize(config.Judge with { Path = null }), JsonSerializer.Serialize(config.Generation),

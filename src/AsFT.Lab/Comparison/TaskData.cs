@@ -43,7 +43,8 @@ internal sealed class TaskData
         Prompts = new() { [ComparisonSplit.Development] = prompts.Read(task.Development), [ComparisonSplit.Report] = prompts.Read(task.Report) };
         prompts.RequireDifferent();
         Fingerprint = string.Join(' ', task.Roles.Select(part => $"{part.Role}={(part.File is { } file ? $"{CheckpointFingerprint.Compute(file.File).Sha256} {file.Skip} {file.Count}" : "-")}"))
-            + (config.Overlong == OverlongRows.Truncate ? "" : $" {config.Overlong}");
+            + (config.Overlong == OverlongRows.Truncate ? "" : $" {config.Overlong}")
+            + (config.SupervisedTurns == SupervisedTurns.All ? "" : $" {config.SupervisedTurns}");
         KeepWhatTeaches(config, files, tokenizer);
         if (prompts.TrainedOn().ToList() is { Count: > 0 } known) Note = string.Join(' ', new[] { Note, $"{task.Name}: {string.Join("; ", known)}." }.OfType<string>());
         RequireRows([.. config.Methods.SelectMany(method => MethodSetting.Expand(config, method)).Where(setting => setting.Method.Kind != MethodKind.NoTuning)], config.Poison);

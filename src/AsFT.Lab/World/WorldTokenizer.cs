@@ -16,6 +16,16 @@ internal static class WorldTokenizer
     /// <summary>Words with the space before them; the marks of the chat template whole, so that a turn costs two tokens.</summary>
     public const string Pattern = @" ?\[/?INST\]| ?\p{L}+(?:'\p{L}+)?| ?[^\s\p{L}]|\s+";
 
+    // Llama-2's format, as its own template has it.
+    private const string Template = """
+        {%- if messages[0]['role'] == 'system' %}{% set system = '<<SYS>>\n' + messages[0]['content'] + '\n<</SYS>>\n\n' %}{% set turns = messages[1:] %}{% else %}{% set system = '' %}{% set turns = messages %}{% endif %}
+        {%- for message in turns %}
+        {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Turns must alternate between user and assistant.') }}{% endif %}
+        {%- if message['role'] == 'user' %}{{ bos_token + '[INST] ' + (system if loop.first else '') + message['content'] | trim + ' [/INST]' }}
+        {%- else %}{{ ' ' + message['content'] | trim + ' ' + eos_token }}{% endif %}
+        {%- endfor %}
+        """;
+
     /// <summary>Learns merges until each word of the texts is one token (Sennrich et al., arXiv 1508.07909).</summary>
     /// <returns>Tokens in order of their ids, special tokens first; and the merges in order.</returns>
     public static (IReadOnlyList<string> Tokens, IReadOnlyList<(string Left, string Right)> Merges) Learn(IEnumerable<string> texts)
@@ -36,7 +46,7 @@ internal static class WorldTokenizer
         return (tokens, merges);
     }
 
-    /// <summary>Writes <c>tokenizer.json</c> and <c>tokenizer_config.json</c>.</summary>
+    /// <summary>Writes <c>tokenizer.json</c>, <c>tokenizer_config.json</c> and <c>chat_template.jinja</c>.</summary>
     public static void Save(string folder, IReadOnlyList<string> tokens, IReadOnlyList<(string Left, string Right)> merges)
     {
         object Special(string content, int id) => new { id, content, single_word = false, lstrip = false, rstrip = false, normalized = false, special = true };
@@ -79,6 +89,7 @@ internal static class WorldTokenizer
         };
         Write("tokenizer.json", tokenizer);
         Write("tokenizer_config.json", config);
+        AtomicOutput.WriteFile(Path.Combine(folder, "chat_template.jinja"), path => File.WriteAllText(path, Template.ReplaceLineEndings("\n")));
 
         void Write(string file, object content) =>
             AtomicOutput.WriteFile(Path.Combine(folder, file), path => File.WriteAllText(path, JsonSerializer.Serialize(content)));

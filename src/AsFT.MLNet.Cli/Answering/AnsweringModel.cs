@@ -86,7 +86,7 @@ internal abstract class AnsweringModel : IDisposable
         public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
         {
             using var threads = _model.UseThreads();
-            var ids = FineTunedModel.Encode(_template, _tokenizer, prompts, FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens), refuses: false, _warn);
+            var ids = FineTunedModel.Encode(_template, _tokenizer, prompts, "its system message", FineTunedModel.PromptLimit(_model.Config.MaxPositions, _options.MaxNewTokens), refuses: false, _warn);
             var answers = new TextGenerator(_model, _tokenizer).Generate(ids, _options, finished is null ? null : (i, answer) => finished(i, answer.Text), _cancellationToken);
             _cut += answers.Count(answer => answer.IsCut);
             return [.. answers.Select(answer => answer.Text)];
@@ -107,6 +107,7 @@ internal abstract class AnsweringModel : IDisposable
         private readonly ITransformer _model;
         private readonly AsftFineTuneTransformer _tuned;
         private readonly Dictionary<string, string> _names = [];
+        private readonly bool _takesConversations;
 
         public PipelineModel(MLContext ml, string file, AsftLoadOptions load)
         {
@@ -125,6 +126,8 @@ internal abstract class AnsweringModel : IDisposable
             if (input?.GetColumnOrNull(nameof(Instruction.Prompt)) is null) _names[nameof(Instruction.Prompt)] = saved!.PromptColumnName;
             if (saved!.ContextColumnName is { } context) _names[nameof(Instruction.Context)] = context;
             if (saved.SystemColumnName is { } system) _names[nameof(Instruction.System)] = system;
+            if (saved.MessagesColumnName is { } messages) _names[nameof(Instruction.Messages)] = messages;
+            _takesConversations = saved.MessagesColumnName is not null;
         }
 
         public override IReadOnlyList<string> Answer(IReadOnlyList<ChatExample> prompts, Action<int, string>? finished = null)
@@ -132,7 +135,9 @@ internal abstract class AnsweringModel : IDisposable
             var columns = SchemaDefinition.Create(typeof(Instruction));
             foreach (var (member, name) in _names) columns[member].ColumnName = name;
             // The rows are those of a caller in C#: without what no prompt has. What the pipeline does not read, it warns of.
-            columns.RemoveAll(column => column.MemberName == nameof(Instruction.Context) && prompts.All(prompt => string.IsNullOrEmpty(prompt.Context))
+            var areConversations = prompts.Any(prompt => prompt.HasMoreTurns);
+            if (areConversations && !_takesConversations) throw new InvalidDataException("The prompts are conversations of several turns, and this pipeline reads none: it was saved by a version that had no column for them (MessagesColumnName).");
+            columns.RemoveAll(column => column.MemberName == nameof(Instruction.Messages) ? !areConversations : column.MemberName == nameof(Instruction.Context) && prompts.All(prompt => string.IsNullOrEmpty(prompt.Context))
                 || column.MemberName == nameof(Instruction.System) && prompts.All(prompt => string.IsNullOrEmpty(prompt.System)));
             var rows = _ml.Data.LoadFromEnumerable(prompts.Select(Instruction.Of), columns);
             return Read(_model.Transform(rows), _tuned.OutputColumnName, finished);

@@ -149,7 +149,7 @@ internal sealed class BasinCommand : ToolCommand
         var probe = new BasinProbe
         {
             Tokenizer = LanguageTokenizer.Load(aligned),
-            Template = ChatTemplates.Load(aligned, run.Get(_template), Pipelines.Warning(run)),
+            Template = ChatTemplates.Load(aligned, run.Get(_template)),
             Prompts = prompts,
             Judge = judge,
             Generation = new GenerationOptions { MaxNewTokens = run.Get(_maxNewTokens) ?? (isWorld ? WorldBuilder.MaxAnswerTokens : 256), BatchSize = run.Get(_batchSize) },

@@ -63,11 +63,11 @@ internal sealed class EvalCommand : ToolCommand
         // All that can be wrong in the arguments is told before a model is read.
         CheckArguments(run);
         var ml = Pipelines.NewContext(run, 0);
-        var ready = run.Get(_answers) is { } file ? new AnswersFile(ml, file) : null;
+        var ready = run.Get(_answers) is { } file ? new AnswersFile(file) : null;
         var prompts = ReadPrompts(run, ml, ready);
         CheckGates(run, prompts);
         var answered = ready?.Answer(prompts);
-        var otherAnswered = run.Get(_compare) is { } path && IsFile(path) ? new AnswersFile(ml, path).Answer(prompts) : null;
+        var otherAnswered = run.Get(_compare) is { } path && IsFile(path) ? new AnswersFile(path).Answer(prompts) : null;
         using var judge = _judge.Open(run);
         var rules = new EvaluationRules(judge, _judge.Threshold(run), _judge.Refusals(run));
         string[] outputs = [.. new[] { _jsonFile, _markdown, _saveAnswers }.Select(run.Get).OfType<string>()];

@@ -1,30 +1,39 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Runtime;
 using AsFT.Torch.Safety.Evaluation;
-using Microsoft.ML;
 
 namespace AsFT.MLNet.Cli.Evaluation;
 
 /// <summary>
 /// Answers that were generated before: JSON or JSONL rows of <c>prompt</c>, <c>response</c> and, where the prompt has them,
-/// <c>context</c> and <c>system</c>. Answers to the same prompt are told apart by their order.
+/// <c>context</c>, <c>system</c> and <c>messages</c> (a conversation of more turns). Answers to the same prompt are told apart by their order.
 /// </summary>
 internal sealed class AnswersFile
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
+    private static readonly RowFields Fields = new(new(["prompt"], IsOptional: false), new(["context"], IsOptional: true), new(["response"], IsOptional: false), new(["system"], IsOptional: true), "messages");
+
     private readonly string _path;
 
-    public AnswersFile(MLContext ml, string path)
+    public AnswersFile(string path)
     {
         _path = path;
-        var rows = ml.Data.LoadFromInstructionFile(path, new InstructionFileOptions { PromptField = "prompt", ContextField = "context", ResponseField = "response", SystemField = "system" });
-        ChatExample[] prompts = [.. Pipelines.ReadInstructions(ml, rows).Select(row => row.ToExample(null) with { Response = row.Response })];
-        if (prompts.Length > 0 && prompts.All(row => string.IsNullOrWhiteSpace(row.Response)))
-            throw new InvalidDataException($"'{path}' holds no answer at all: the field response is empty in all {prompts.Length} rows.");
+        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file of answers '{path}'.", path);
+        var prompts = new List<ChatExample>();
+        using var reader = new RowReader(path, Fields);
+        while (reader.MoveNext())
+        {
+            var row = reader.Row.Example ?? throw reader.Error(reader.Row.Unusable!);
+            prompts.Add(row with { Response = reader.Response });
+        }
+        if (prompts.Count == 0) throw new InvalidDataException($"'{path}' holds no records.");
+        if ( prompts.All(row => string.IsNullOrWhiteSpace(row.Response)))
+            throw new InvalidDataException($"'{path}' holds no answer at all: the field response is empty in all {prompts.Count} rows.");
         Prompts = prompts;
     }
 
@@ -38,10 +47,10 @@ internal sealed class AnswersFile
         var asked = All(prompts);
         // Where one side does not tell system messages, they tell nothing apart.
         var bySystem = Prompts.Any(HasSystem) && asked.Any(HasSystem);
-        (string, string, string) Key(ChatExample prompt) => (prompt.Prompt, prompt.Context ?? "", bySystem ? prompt.System ?? "" : "");
+        (string, string, string, string) Key(ChatExample prompt) => (prompt.Prompt, prompt.Context ?? "", bySystem ? prompt.System ?? "" : "", Turns(prompt) ?? "");
 
         var responses = Prompts.ToLookup(Key, row => row.Response!);
-        var queues = new Dictionary<(string, string, string), Queue<string>>();
+        var queues = new Dictionary<(string, string, string, string), Queue<string>>();
         foreach (var same in asked.GroupBy(Key))
         {
             string[] found = [.. responses[same.Key]];
@@ -63,7 +72,7 @@ internal sealed class AnswersFile
 
     /// <summary>One answer as a line of such a file.</summary>
     public static string Line(ChatExample prompt, string response) =>
-        JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", system = HasSystem(prompt) ? prompt.System : null, response }, Readable);
+        JsonSerializer.Serialize(new { prompt = prompt.Prompt, context = prompt.Context ?? "", system = HasSystem(prompt) ? prompt.System : null, messages = Turns(prompt) is { } turns ? JsonNode.Parse(turns) : null, response }, Readable);
 
     /// <summary>Whether a file begins as <see cref="Line"/> does.</summary>
     public static bool IsOne(string path)
@@ -78,6 +87,9 @@ internal sealed class AnswersFile
             return false;
         }
     }
+
+    // A prompt of one turn is told by its text.
+    private static string? Turns(ChatExample prompt) => prompt.HasMoreTurns ? Conversation.Write(prompt with { Response = null, System = null }) : null;
 
     private static bool HasSystem(ChatExample prompt) => !string.IsNullOrEmpty(prompt.System);
 }

@@ -1,3 +1,4 @@
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Runtime;
@@ -29,7 +30,9 @@ internal static class ModelFolder
             report.Problems.AddRange(fit.Problems);
             if (fit.UnusedTensors.Count > 0) report.Facts["unused tensors"] = string.Join(", ", fit.UnusedTensors);
         }
-        if (Inspector.Try(report, () => LanguageTokenizer.Load(folder)) is { } tokenizer) AddTokenizer(report, tokenizer);
+        var tokenizer = Inspector.Try(report, () => LanguageTokenizer.Load(folder));
+        if (tokenizer is not null) AddTokenizer(report, tokenizer);
+        report.Facts["chat template"] = Inspector.Try(report, () => ChatTemplates.Describe(folder, tokenizer)) ?? "cannot be used";
         return report;
     }
 

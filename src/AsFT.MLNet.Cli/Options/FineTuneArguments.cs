@@ -69,6 +69,7 @@ internal sealed class FineTuneArguments
         _table.Add(o => o.MaxSequenceLength, "Tokens per example at most; left out: the model's positions", "--max-length");
         _table.Add(o => o.Overlong, "What is done with longer examples: truncate (their ending is not learnt), drop or refuse");
         _table.Add(o => o.StrictRows, "An example without an answer, or whose prompt alone fills the length, is an error instead of being left out");
+        _table.Add(o => o.SupervisedTurns, "Which answers of a conversation with several turns are learnt");
         _table.Add(o => o.ValidationFraction, "Share of the examples kept for validation, in [0, 1)");
         _table.Add(o => o.EarlyStoppingPatience, "Epochs without a better validation loss before the run stops; left out: never");
         _table.Add(o => o.CheckpointFolder, "Folder for training checkpoints; left out: none", helpName: "DIR");

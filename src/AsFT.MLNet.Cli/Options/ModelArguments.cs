@@ -69,7 +69,7 @@ internal sealed class ModelArguments(bool isRequired)
         if (Exists(path))
         {
             var beside = run.Get(Model) is { } model && File.Exists(model) ? PipelineFile.ReadOptions(model) : null;
-            var template = ChatTemplates.Load(path, run.Get(_template) ?? beside?.Template ?? ChatTemplates.Auto, Pipelines.Warning(run));
+            var template = ChatTemplates.Load(path, run.Get(_template) ?? beside?.Template ?? ChatTemplates.Auto);
             var generation = _generation.Read(run, beside?.Generation ?? new GenerationOptions());
             return AnsweringModel.FromFolder(path, adapter is null ? null : model => AdapterOnModel.Load(run, model, path, adapter, run.Get(_allowOtherModel)), template, generation, _device.Resolve(run), Enum.Parse<WeightFormat>(run.Get(_weightFormat), ignoreCase: true), Pipelines.Warning(run), run.CancellationToken);
         }

@@ -1,4 +1,4 @@
-using AsFT.Torch.Input;
+using AsFT.Torch.Chat;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -8,15 +8,18 @@ namespace AsFT.MLNet.Data;
 internal sealed class InstructionFileView : IDataView
 {
     private readonly string _path;
-    private readonly IReadOnlyList<InstructionField> _fields;
+    private readonly RowFields _fields;
+    private readonly IReadOnlyList<Func<RowReader, string>> _columns;
 
     public InstructionFileView(string path, InstructionFileOptions options)
     {
         // Each pass reads it where it lies now.
         _path = Path.GetFullPath(path);
-        _fields = options.Fields();
+        _fields = options.FieldsOf(_path);
+        var columns = options.Columns(_fields);
+        _columns = [.. columns.Select(column => column.Value)];
         var builder = new DataViewSchema.Builder();
-        foreach (var field in _fields) builder.AddColumn(field.ColumnName, TextDataViewType.Instance);
+        foreach (var (name, _) in columns) builder.AddColumn(name, TextDataViewType.Instance);
         Schema = builder.ToSchema();
         CheckFirstRecord();
     }
@@ -34,15 +37,14 @@ internal sealed class InstructionFileView : IDataView
     // A wrong file is refused where it is named, not in some later pass.
     private void CheckFirstRecord()
     {
-        using var reader = new JsonRecordReader(_path);
-        if (!InstructionRecord.Read(reader, _fields, new string[_fields.Count])) throw new InvalidDataException($"'{_path}' holds no records.");
+        using var reader = new RowReader(_path, _fields);
+        if (!reader.MoveNext()) throw new InvalidDataException($"'{_path}' holds no records.");
     }
 
     private sealed class Cursor(InstructionFileView view, IEnumerable<DataViewSchema.Column> active) : DataViewRowCursor
     {
         private readonly HashSet<int> _active = [.. active.Select(column => column.Index)];
-        private readonly JsonRecordReader _reader = new(view._path);
-        private readonly string[] _values = new string[view._fields.Count];
+        private readonly RowReader _reader = new(view._path, view._fields);
         private long _position = -1;
         private bool _isDone;
 
@@ -55,7 +57,7 @@ internal sealed class InstructionFileView : IDataView
         public override bool MoveNext()
         {
             if (_isDone) return false;
-            if (InstructionRecord.Read(_reader, view._fields, _values))
+            if (_reader.MoveNext())
             {
                 _position++;
                 return true;
@@ -75,11 +77,11 @@ internal sealed class InstructionFileView : IDataView
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
         {
             if (!IsColumnActive(column)) throw new ArgumentOutOfRangeException(nameof(column), $"Column '{column.Name}' is not active.");
-            var index = column.Index;
+            var read = view._columns[column.Index];
             return (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
             {
                 CheckOnRow();
-                value = _values[index].AsMemory();
+                value = read(_reader).AsMemory();
             }) as ValueGetter<TValue> ?? throw new InvalidOperationException($"Column '{column.Name}' is of type {column.Type}; {typeof(TValue)} was asked for.");
         }
 

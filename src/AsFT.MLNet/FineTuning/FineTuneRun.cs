@@ -18,7 +18,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
     public (FineTunedModel Model, TrainingResult Result) Execute(IDataView train, IDataView? validation)
     {
         var folder = options.AlignedModelPath!;
-        var template = ChatTemplates.Load(folder, options.Template, line => log.Warning(MessageSensitivity.None, line));
+        var template = ChatTemplates.Load(folder, options.Template);
         options.Template = template.Name;
         // An hour of training must not end in a folder that takes no files.
         if (options.AdapterOutputFolder is not null) OutputProbe.Check(options.AdapterOutputFolder, nameof(options.AdapterOutputFolder));
@@ -127,7 +127,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
     private void SayColumns(DataViewSchema schema)
     {
         var columns = PromptColumns.Find(schema, options, isTraining: true);
-        Info($"Prompts from column '{columns.Prompt.Name}'{(columns.Context is { } context ? $", context from '{context.Name}'" : ", no context")}{(columns.System is { } system ? $", system message from '{system.Name}'" : "")}");
+        Info(columns.Messages is { } messages ? $"Conversations from column '{messages.Name}'" : $"Prompts from column '{columns.Prompt!.Value.Name}'{(columns.Context is { } context ? $", context from '{context.Name}'" : ", no context")}{(columns.System is { } system ? $", system message from '{system.Name}'" : "")}");
         foreach (var line in PromptColumns.LeftOut(schema, options)) log.Warning(MessageSensitivity.None, line);
     }
 
@@ -147,6 +147,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             ContextColumnName = layout.ContextColumnName,
             Overlong = options.Overlong,
             StrictRows = options.StrictRows,
+            SupervisedTurns = options.SupervisedTurns,
         };
         var limit = options.MaxSequenceLength ?? config.MaxPositions;
         var refusals = TrainingRows.Read(new InstructionFileView(path, layout), $"'{path}'", columns, example => template.Tokenize(tokenizer, example, limit), cancellationToken.ThrowIfCancellationRequested, isTraining: true);
@@ -171,7 +172,7 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
             Stage($"Alignment direction from '{options.DirectionPath}'");
             var direction = AlignmentDirection.Load(options.DirectionPath);
             // A direction of another model would protect nothing, and nobody would see it.
-            if (direction.AlignedFingerprint is { } made && CheckpointFingerprint.Compute(options.AlignedModelPath!, cancellationToken).Sha256 != made)
+            if (direction.AlignedFingerprint is { } made && !CheckpointFingerprint.IsOf(options.AlignedModelPath!, made, cancellationToken))
             {
                 direction.Dispose();
                 throw new InvalidDataException($"The direction in '{options.DirectionPath}' was made from another aligned model than '{options.AlignedModelPath}', or that model was changed since.");

@@ -23,17 +23,26 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
     /// <param name="template">The model's template.</param>
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="prompts">The prompts.</param>
+    /// <param name="systemPlace">Where system messages come from, for errors; null: not told.</param>
     /// <param name="limit">Tokens of a prompt at most.</param>
     /// <param name="refuses">Whether a prompt that is too long is an error.</param>
     /// <param name="say">Told in one sentence what was cut.</param>
-    /// <exception cref="InvalidDataException">A prompt is too long, and that is refused; names it.</exception>
-    public static int[][] Encode(ChatTemplate template, LanguageTokenizer tokenizer, IReadOnlyList<ChatExample> prompts, int limit, bool refuses, Action<string> say)
+    /// <exception cref="InvalidDataException">A prompt is too long, and that is refused; or the template does not take it. Names it.</exception>
+    public static int[][] Encode(ChatTemplate template, LanguageTokenizer tokenizer, IReadOnlyList<ChatExample> prompts, string? systemPlace, int limit, bool refuses, Action<string> say)
     {
         var ids = new int[prompts.Count][];
         var (cut, first) = (0, "");
         for (var i = 0; i < ids.Length; i++)
         {
-            ids[i] = template.TokenizePrompt(tokenizer, prompts[i], limit, out var isCut);
+            bool isCut;
+            try
+            {
+                ids[i] = template.TokenizePrompt(tokenizer, prompts[i], limit, out isCut);
+            }
+            catch (RefusedConversationException e)
+            {
+                throw e.At($"The prompt '{Shown(prompts[i].UserText)}'", systemPlace);
+            }
             if (!isCut) continue;
             if (cut++ == 0) first = Shown(prompts[i].UserText);
             if (refuses) throw new InvalidDataException($"The prompt '{first}' has more than {limit} tokens, the most that leave room for the answer. Shorten it, ask for fewer new tokens, or let overlong prompts be cut.");
@@ -47,13 +56,14 @@ internal sealed class FineTunedModel(CausalLanguageModel model, LanguageTokenize
 
     /// <summary>Answers prompts.</summary>
     /// <param name="prompts">The prompts.</param>
+    /// <param name="systemPlace">Where system messages come from, for errors; null: not told.</param>
     /// <param name="options">How to decode.</param>
     /// <param name="refusesOverlong">Whether a prompt that is too long is an error instead of being cut.</param>
     /// <param name="say">Told in one sentence what was cut.</param>
     /// <param name="cancellationToken">Stops between tokens.</param>
-    public IReadOnlyList<Generation> Answer(IReadOnlyList<ChatExample> prompts, GenerationOptions options, bool refusesOverlong, Action<string> say, CancellationToken cancellationToken)
+    public IReadOnlyList<Generation> Answer(IReadOnlyList<ChatExample> prompts, string? systemPlace, GenerationOptions options, bool refusesOverlong, Action<string> say, CancellationToken cancellationToken)
     {
-        var ids = Encode(template, tokenizer, prompts, PromptLimit(model.Config.MaxPositions, options.MaxNewTokens), refusesOverlong, say);
+        var ids = Encode(template, tokenizer, prompts, systemPlace, PromptLimit(model.Config.MaxPositions, options.MaxNewTokens), refusesOverlong, say);
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, typeof(AsftFineTuneTransformer));

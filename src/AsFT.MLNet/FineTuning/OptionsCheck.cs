@@ -40,6 +40,7 @@ internal static class OptionsCheck
         ChatTemplates.Load(options.AlignedModelPath!, options.Template);
         ComputePlacement.Resolve(options.Device ?? "auto", options.DType).RequireTrainable();
         Format(options);
+        if (!Enum.IsDefined(options.SupervisedTurns)) throw OutOfRange(nameof(options.SupervisedTurns), options.SupervisedTurns, $"SupervisedTurns must be one of {string.Join(", ", Enum.GetNames<SupervisedTurns>())}.");
         if (!Enum.IsDefined(options.Overlong)) throw OutOfRange(nameof(options.Overlong), options.Overlong, $"Overlong must be one of {string.Join(", ", Enum.GetNames<OverlongRows>())}.");
     }
 

@@ -2,6 +2,7 @@ using AsFT.MLNet.Batching;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace AsFT.MLNet.FineTuning;
 
@@ -22,16 +23,18 @@ internal sealed record TrainingRows(List<TokenizedExample> Examples, RowCounts C
     public static TrainingRows Read(IDataView data, string what, AsftFineTuneOptions options, Func<ChatExample, TokenizedExample> tokenize, Action checkAlive, bool isTraining)
     {
         var columns = PromptColumns.Find(data.Schema, options, isTraining);
-        var response = TextColumns.Find(data.Schema, options.ResponseColumnName, "response");
-        using var cursor = data.GetRowCursor([.. columns.All, response]);
-        var readPrompt = columns.Reader(cursor);
-        var readResponse = TextColumns.Reader(cursor, response);
-        var sieve = new RowSieve(options.Overlong, options.StrictRows, what);
+        DataViewSchema.Column? response = columns.Messages is null ? TextColumns.Find(data.Schema, options.ResponseColumnName, "response") : null;
+        using var cursor = data.GetRowCursor([.. columns.All, .. new[] { response }.OfType<DataViewSchema.Column>()]);
+        var read = columns.Reader(cursor, what);
+        var readResponse = response is { } column ? TextColumns.Reader(cursor, column) : null;
+        var sieve = new RowSieve(options.Overlong, options.StrictRows, what) { SystemPlace = columns.SystemPlace };
         List<TokenizedExample> examples = [];
         while (cursor.MoveNext())
         {
             checkAlive();
-            if (sieve.Take(readPrompt() with { Response = readResponse() }, tokenize) is { } example) examples.Add(example);
+            var row = read();
+            if (row.Example is { } whole) row = new(whole with { Response = readResponse is null ? whole.Response : readResponse(), Supervised = options.SupervisedTurns });
+            if (sieve.TakeRow(row, tokenize) is { } example) examples.Add(example);
         }
         sieve.RequireAny();
         return new(examples, sieve.Counts);

@@ -63,8 +63,10 @@ internal sealed record SavedFineTune(AsftFineTuneOptions Options, ModelReference
         parts.CheckFormat(PartName, saved.Format, CurrentFormat);
         saved.Model.CheckNames(name);
         if (saved.Format == 0) saved = saved with { Model = saved.Model with { WithoutTemplates = true } };
-        // The plain template put a context on the next line then; the model is asked as it was trained.
-        if (saved.Format == 0 && string.Equals(saved.Options.Template, "plain", StringComparison.OrdinalIgnoreCase)) saved.Options.Template = "plain-0.1";
+        // No column was read by that name.
+        if (saved.Format == 0) saved.Options.MessagesColumnName = null;
+        // The plain template put a context on the next line then, that of Llama 3 wrote no beginning; the model is asked as it was trained.
+        if (saved.Format == 0 && saved.Options.Template.ToLowerInvariant() is "plain" or "llama3") saved.Options.Template = $"{saved.Options.Template.ToLowerInvariant()}-0.1";
         return saved;
     }
 }

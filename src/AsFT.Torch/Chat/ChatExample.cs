@@ -1,6 +1,6 @@
 namespace AsFT.Torch.Chat;
 
-/// <summary>One supervised conversation turn.</summary>
+/// <summary>A conversation: one turn that is learnt or to be answered, and those around it.</summary>
 /// <param name="Prompt">What the user asks (the instruction).</param>
 /// <param name="Response">What the model shall answer; null for a prompt that is to be answered.</param>
 /// <param name="System">System message, or null. An empty one is there, and a template may write it.</param>
@@ -10,8 +10,17 @@ public sealed record ChatExample(string Prompt, string? Response = null, string?
     /// <summary>What stands between prompt and context: an empty line.</summary>
     public const string ContextSeparator = "\n\n";
 
-    /// <summary>Turns between the system message and the prompt, in order; empty for a single question.</summary>
+    /// <summary>Turns between a system message at the beginning and the prompt, in order; empty for a single question.</summary>
     public IReadOnlyList<ChatMessage> Earlier { get; init; } = [];
+
+    /// <summary>Turns between the prompt and the answer, such as a message of the system; mostly empty.</summary>
+    public IReadOnlyList<ChatMessage> Later { get; init; } = [];
+
+    /// <summary>Which answers are learnt, where there are several.</summary>
+    public SupervisedTurns Supervised { get; init; }
+
+    /// <summary>Whether there are more turns than a system message, a prompt and its answer.</summary>
+    internal bool HasMoreTurns => Earlier.Count + Later.Count > 0;
 
     /// <summary>What the user says as one text: the prompt and, where there is one, the context after an empty line.</summary>
     public string UserText => string.IsNullOrWhiteSpace(Context) ? Prompt : Prompt + ContextSeparator + Context;
@@ -23,6 +32,7 @@ public sealed record ChatExample(string Prompt, string? Response = null, string?
         if (System is not null) messages.Add(new(ChatMessage.SystemRole, System));
         messages.AddRange(Earlier);
         messages.Add(new(ChatMessage.UserRole, UserText));
+        messages.AddRange(Later);
         if (Response is not null) messages.Add(new(ChatMessage.AssistantRole, Response));
         return messages;
     }

@@ -11,10 +11,10 @@ namespace AsFT.Torch.Chat;
 /// </remarks>
 public abstract class ChatTemplate
 {
-    private static readonly ChatTemplate[] Known = [new Llama2Template(), new Llama3Template(), new AlpacaTemplate(), new PlainTemplate("plain", ChatExample.ContextSeparator)];
+    private static readonly ChatTemplate[] Known = [new Llama2Template(), new Llama3Template("llama3", hasBegin: true), new AlpacaTemplate(), new PlainTemplate("plain", ChatExample.ContextSeparator)];
 
-    // What "plain" was when version 0.1 saved models with it: they go on as they were trained.
-    private static readonly ChatTemplate FirstPlain = new PlainTemplate("plain-0.1", "\n");
+    // What these were when version 0.1 saved models with them: they go on as they were trained.
+    private static readonly ChatTemplate[] First = [new PlainTemplate("plain-0.1", "\n"), new Llama3Template("llama3-0.1", hasBegin: false)];
 
     /// <summary>Llama-2 chat: <c>[INST] &lt;&lt;SYS&gt;&gt;…&lt;&lt;/SYS&gt;&gt; prompt [/INST] answer</c>.</summary>
     public static ChatTemplate Llama2 => Known[0];
@@ -37,7 +37,7 @@ public abstract class ChatTemplate
     public static ChatTemplate FromName(string name) => Find(name)
         ?? throw new ArgumentException($"Template is '{name}'; there is no such chat template; known are {string.Join(", ", Names)}.", nameof(name));
 
-    internal static ChatTemplate? Find(string name) => Known.Append(FirstPlain).FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase));
+    internal static ChatTemplate? Find(string name) => Known.Concat(First).FirstOrDefault(t => string.Equals(t.Name, name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Name by which <see cref="FromName"/> finds this template again.</summary>
     public abstract string Name { get; }
@@ -47,7 +47,7 @@ public abstract class ChatTemplate
     /// <param name="example">Turn with a response.</param>
     /// <param name="maxLength">Greatest number of tokens; the rest is cut off at the right, EOS first. <see cref="TokenizedExample.SupervisedCount"/> is 0 if the prompt alone is that long.</param>
     /// <exception cref="ArgumentException">The example has no response.</exception>
-    /// <exception cref="InvalidOperationException">The tokenizer lacks a special token of the template, or EOS.</exception>
+    /// <exception cref="InvalidOperationException">The template does not take the conversation, or the tokenizer lacks a special token of the template, or EOS.</exception>
     public virtual TokenizedExample Tokenize(LanguageTokenizer tokenizer, ChatExample example, int maxLength = int.MaxValue)
     {
         Check(tokenizer, example, maxLength);
@@ -65,7 +65,7 @@ public abstract class ChatTemplate
     /// <param name="prompt">Turn; its response is ignored.</param>
     /// <param name="maxLength">Greatest number of tokens; the user's text (prompt, then context) is cut from the left until it fits, so that the template survives.</param>
     /// <exception cref="ArgumentException">The template alone, without any text of the user, is longer than <paramref name="maxLength"/>.</exception>
-    /// <exception cref="InvalidOperationException">The tokenizer lacks a special token of the template.</exception>
+    /// <exception cref="InvalidOperationException">The template does not take the conversation, or the tokenizer lacks a special token of the template.</exception>
     public int[] TokenizePrompt(LanguageTokenizer tokenizer, ChatExample prompt, int maxLength = int.MaxValue) => TokenizePrompt(tokenizer, prompt, maxLength, out _);
 
     /// <summary>Tokens of a prompt that the model is to answer, as <see cref="TokenizePrompt(LanguageTokenizer, ChatExample, int)"/> gives them, and whether text was lost.</summary>
@@ -74,7 +74,7 @@ public abstract class ChatTemplate
     /// <param name="maxLength">Greatest number of tokens.</param>
     /// <param name="isCut">Whether text of the user was cut off to fit.</param>
     /// <exception cref="ArgumentException">The template alone, without any text of the user, is longer than <paramref name="maxLength"/>.</exception>
-    /// <exception cref="InvalidOperationException">The tokenizer lacks a special token of the template.</exception>
+    /// <exception cref="InvalidOperationException">The template does not take the conversation, or the tokenizer lacks a special token of the template.</exception>
     public virtual int[] TokenizePrompt(LanguageTokenizer tokenizer, ChatExample prompt, int maxLength, out bool isCut)
     {
         Check(tokenizer, prompt, maxLength);
@@ -120,8 +120,8 @@ public abstract class ChatTemplate
         ArgumentNullException.ThrowIfNull(example);
         ArgumentNullException.ThrowIfNull(example.Prompt);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxLength, 1);
-        if (example.Earlier.Count > 0 && !TakesTurns)
-            throw new ArgumentException($"The {Name} template takes one question and its answer; the conversation has {example.Earlier.Count} turns before them.", nameof(example));
+        if (example.HasMoreTurns && !TakesTurns)
+            throw new RefusedConversationException($"The {Name} template takes one question and its answer; the conversation has {example.Earlier.Count + example.Later.Count} more turns. Take the model's own template, or another that takes them.", isOfSystem: false);
     }
 
     private static string CutLeft(string text, int characters)

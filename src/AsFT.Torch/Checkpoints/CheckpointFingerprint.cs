@@ -15,6 +15,7 @@ namespace AsFT.Torch.Checkpoints;
 internal sealed record CheckpointFingerprint(string Path, long Bytes, string Sha256)
 {
     private const int BufferBytes = 1 << 20;
+    private const string Template = "chat_template.jinja";
 
     /// <summary>Reads a model folder, or one file, from end to end.</summary>
     /// <param name="path">A model folder with safetensors weights, or a file.</param>
@@ -24,7 +25,23 @@ internal sealed record CheckpointFingerprint(string Path, long Bytes, string Sha
     public static CheckpointFingerprint Compute(string path, CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        return Compute(path, Files(path), cancellation);
+    }
+
+    /// <summary>Whether a hash is that of a model, be it of a time when no chat template lay beside it: where weights alone count.</summary>
+    /// <param name="path">The model folder.</param>
+    /// <param name="sha256">The hash that is to be the model's.</param>
+    /// <param name="cancellation">Ends the reading early.</param>
+    internal static bool IsOf(string path, string sha256, CancellationToken cancellation)
+    {
         var files = Files(path);
+        if (Compute(path, files, cancellation).Sha256 == sha256) return true;
+        string[] others = [.. files.Where(file => System.IO.Path.GetFileName(file) != Template)];
+        return others.Length < files.Count && Compute(path, others, cancellation).Sha256 == sha256;
+    }
+
+    private static CheckpointFingerprint Compute(string path, IReadOnlyList<string> files, CancellationToken cancellation)
+    {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var buffer = new byte[BufferBytes];
         var total = 0L;

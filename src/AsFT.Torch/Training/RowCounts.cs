@@ -40,6 +40,15 @@ public sealed record RowCounts
     /// <summary>The first of these; null without any.</summary>
     public int? FirstEmpty { get; init; }
 
+    /// <summary>Rows left out because they hold no conversation that can be learnt: an empty one, one without a turn of the user, or with calls of tools.</summary>
+    public int Unusable { get; init; }
+
+    /// <summary>The first of these; null without any.</summary>
+    public int? FirstUnusable { get; init; }
+
+    /// <summary>Why the first of these is left out.</summary>
+    public string? WhyUnusable { get; init; }
+
     /// <summary>Rows left out because they have no label; a judge's training alone has such.</summary>
     public int Unlabelled { get; init; }
 
@@ -47,7 +56,7 @@ public sealed record RowCounts
     public int? FirstUnlabelled { get; init; }
 
     /// <summary>Rows left out, for whatever reason.</summary>
-    public int Skipped => Overlong + Empty + Unlabelled;
+    public int Skipped => Overlong + Empty + Unusable + Unlabelled;
 
     /// <summary>Whether every row is used as a whole.</summary>
     public bool IsWhole => Truncated == 0 && Skipped == 0;
@@ -67,12 +76,13 @@ public sealed record RowCounts
         Add(Truncated, FirstTruncated, "cut at the maximum length, without their ending");
         Add(Overlong, FirstOverlong, "left out for their length");
         Add(Empty, FirstEmpty, "left out without an answer");
+        Add(Unusable, FirstUnusable, "left out for what they hold", $": {WhyUnusable}");
         Add(Unlabelled, FirstUnlabelled, "left out without a label");
         return $"{Used} of {Read} rows used{string.Concat(parts.Select(part => "; " + part))}";
 
-        void Add(int count, int? first, string what)
+        void Add(int count, int? first, string what, string why = "")
         {
-            if (count > 0) parts.Add($"{count} {what} (the first is row {first})");
+            if (count > 0) parts.Add($"{count} {what} (the first is row {first}{why})");
         }
     }
 }

@@ -11,16 +11,40 @@ internal sealed class RowSieve(OverlongRows overlong, bool isStrict, string sour
     /// <summary>What became of the rows so far.</summary>
     public RowCounts Counts { get; private set; } = new();
 
+    /// <summary>The column or field of system messages, told where a template refuses one.</summary>
+    internal string? SystemPlace { get; init; }
+
+    /// <summary>The tokens of a row that may be no conversation; null where it is left out.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="tokenize">Makes tokens, cut at the greatest length.</param>
+    /// <exception cref="InvalidDataException">The row has nothing to learn, is too long, or the template does not take it; names it.</exception>
+    internal TokenizedExample? TakeRow(ConversationRow row, Func<ChatExample, TokenizedExample> tokenize)
+    {
+        if (row.Example is { } example) return Take(example, tokenize);
+        var number = Counts.Read + 1;
+        if (isStrict) throw Nothing(number, row.Unusable!);
+        Counts = Counts with { Read = number, Unusable = Counts.Unusable + 1, FirstUnusable = Counts.FirstUnusable ?? number, WhyUnusable = Counts.WhyUnusable ?? row.Unusable };
+        return null;
+    }
+
     /// <summary>The tokens of a row; null where it is left out.</summary>
     /// <param name="row">The row, with an answer or without.</param>
     /// <param name="tokenize">Makes tokens, cut at the greatest length.</param>
-    /// <exception cref="InvalidDataException">The row has nothing to learn, or is too long, and the options refuse that; names it.</exception>
+    /// <exception cref="InvalidDataException">The row has nothing to learn, or is too long, and the options refuse that; or the template does not take it. Names it.</exception>
     public TokenizedExample? Take(ChatExample row, Func<ChatExample, TokenizedExample> tokenize)
     {
         ArgumentNullException.ThrowIfNull(row);
         ArgumentNullException.ThrowIfNull(tokenize);
         if (IsEmpty(row.Response)) return null;
-        var example = tokenize(row);
+        TokenizedExample example;
+        try
+        {
+            example = tokenize(row);
+        }
+        catch (RefusedConversationException e)
+        {
+            throw e.At($"Row {Counts.Read + 1} of {source}", SystemPlace);
+        }
         return IsTaken(example.Truncated, TrainingBatch.SupervisedCount(example) > 0, example.Ids.Length) ? example : null;
     }
 

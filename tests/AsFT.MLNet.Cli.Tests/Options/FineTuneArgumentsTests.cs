@@ -12,7 +12,7 @@ public sealed class FineTuneArgumentsTests
     private static readonly string[] NotFromAShell =
     [
         nameof(AsftFineTuneOptions.PromptColumnName), nameof(AsftFineTuneOptions.ResponseColumnName), nameof(AsftFineTuneOptions.SystemColumnName),
-        nameof(AsftFineTuneOptions.ContextColumnName), nameof(AsftFineTuneOptions.OutputColumnName), nameof(AsftFineTuneOptions.AdapterOutputFolder),
+        nameof(AsftFineTuneOptions.ContextColumnName), nameof(AsftFineTuneOptions.MessagesColumnName), nameof(AsftFineTuneOptions.OutputColumnName), nameof(AsftFineTuneOptions.AdapterOutputFolder),
         nameof(AsftFineTuneOptions.Progress), nameof(AsftFineTuneOptions.CancellationToken),
     ];
 

@@ -48,7 +48,7 @@ public sealed class EarlierFormatTests : IDisposable
     [Fact]
     public void A_chat_template_in_the_folder_that_version_0_1_did_not_record_is_no_other_model()
     {
-        var path = Train(null);
+        var path = Train(null, withTemplate: false);
         File.WriteAllText(Path.Combine(_folder.File("model"), "chat_template.jinja"), "{{ messages[0]['content'] }}");
         Assert.Contains("chat_template.jinja", Assert.Throws<InvalidDataException>(() => Load(path, modelPath: _folder.File("model"))).Message);
         MakeEarlier(path);
@@ -85,11 +85,12 @@ public sealed class EarlierFormatTests : IDisposable
         Assert.Contains("has format 2", Assert.Throws<InvalidDataException>(() => _context.Model.LoadAsft(judge, out _)).Message);
     }
 
-    private string Train(string? contextColumn)
+    private string Train(string? contextColumn, bool withTemplate = true)
     {
         var model = _folder.File("model");
         Directory.CreateDirectory(model);
         foreach (var file in Directory.EnumerateFiles(Pipelines.Aligned)) File.Copy(file, Path.Combine(model, Path.GetFileName(file)));
+        if (!withTemplate) File.Delete(Path.Combine(model, "chat_template.jinja"));
         using var transformer = Pipelines.Train(_context, o => (o.AlignedModelPath, o.ContextColumnName, o.SystemColumnName) = (model, contextColumn, null));
         _context.Model.SaveAsft(transformer, null, _folder.File("model.zip"));
         return _folder.File("model.zip");

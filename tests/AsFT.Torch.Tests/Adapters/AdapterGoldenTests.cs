@@ -1,12 +1,12 @@
 using System.IO.Compression;
 using System.Text.Json;
 using AsFT.Torch.Adapters;
+using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tests.Checkpoints;
 using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Tests.Models.Families;
-using AsFT.Torch.Tokenization;
 using AsFT.Torch.Training;
 using static TorchSharp.torch;
 

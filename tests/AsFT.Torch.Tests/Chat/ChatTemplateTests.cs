@@ -68,7 +68,7 @@ public class ChatTemplateTests
         int end = Llama3.FindSpecialToken("<|eot_id|>")!.Value;
         Assert.Equal(3, tokens.Ids.Count(id => id == end)); // the user's is text
         Assert.Equal("It is 5.<|eot_id|>", Llama3.Decode(Chosen(tokens), skipSpecialTokens: false));
-        Assert.Contains("<|start_header_id|>", Assert.Throws<InvalidOperationException>(() => ChatTemplate.Llama3.Tokenize(Llama2, Full)).Message, StringComparison.Ordinal);
+        Assert.Contains("<|begin_of_text|>", Assert.Throws<InvalidOperationException>(() => ChatTemplate.Llama3.Tokenize(Llama2, Full)).Message, StringComparison.Ordinal);
     }
 
     [Theory, MemberData(nameof(Names))]

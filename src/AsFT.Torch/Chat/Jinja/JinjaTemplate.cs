@@ -9,13 +9,20 @@ internal sealed class JinjaTemplate
 {
     private readonly Block _block;
 
-    private JinjaTemplate(Block block) => _block = block;
+    private JinjaTemplate(IReadOnlyList<Token> tokens)
+    {
+        _block = StatementParser.Read(tokens, out var marksAnswers);
+        MarksAnswers = marksAnswers;
+    }
+
+    /// <summary>Whether it marks what the assistant says (<c>{% generation %}</c>).</summary>
+    public bool MarksAnswers { get; }
 
     /// <summary>Reads a template.</summary>
     /// <param name="source">Its text.</param>
     /// <param name="isChat">Whether block tags take the white space around them in their line (<c>trim_blocks</c>, <c>lstrip_blocks</c>), as in chat templates.</param>
     /// <exception cref="JinjaException">It is malformed, or uses what is not known here; names it and the line.</exception>
-    public static JinjaTemplate Parse(string source, bool isChat = true) => new(StatementParser.Read(Lexer.Read(source, isChat, isChat)));
+    public static JinjaTemplate Parse(string source, bool isChat = true) => new(Lexer.Read(source, isChat, isChat));
 
     /// <summary>Renders it.</summary>
     /// <param name="context">Names and values.</param>

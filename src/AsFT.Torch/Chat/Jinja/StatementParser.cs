@@ -6,6 +6,7 @@ internal sealed class StatementParser
     private readonly TokenReader _tokens;
     private readonly ExpressionParser _expressions;
     private int _depth, _loops;
+    private bool _marksAnswers;
 
     private StatementParser(IReadOnlyList<Token> tokens)
     {
@@ -13,10 +14,14 @@ internal sealed class StatementParser
         _expressions = new(_tokens);
     }
 
-    public static Block Read(IReadOnlyList<Token> tokens)
+    /// <summary>Reads a whole template.</summary>
+    /// <param name="tokens">Its tokens.</param>
+    /// <param name="marksAnswers">Whether it has <c>{% generation %}</c>.</param>
+    public static Block Read(IReadOnlyList<Token> tokens, out bool marksAnswers)
     {
         var parser = new StatementParser(tokens);
         var block = parser.ReadBlock(null);
+        marksAnswers = parser._marksAnswers;
         return block;
     }
 
@@ -72,6 +77,7 @@ internal sealed class StatementParser
                 while (_tokens.Skip(TokenKind.Operator, "|")) filter = _expressions.Filter(filter);
                 return new FilterBlock(filter, ReadBody("filter", "endfilter"), line);
             case "generation":
+                _marksAnswers = true;
                 return new GenerationBlock(ReadBody("generation", "endgeneration"), line);
             case "break" or "continue":
                 EndTag();
