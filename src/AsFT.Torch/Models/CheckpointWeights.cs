@@ -28,8 +28,12 @@ internal sealed class CheckpointWeights(ModelCheckpoint checkpoint, ModelConfig 
         if (format == WeightFormat.Dense || !name.StartsWith($"{config.Spec.DecoderName}.layers.", StringComparison.Ordinal)) return base.Matrix(name, rows, columns);
         RequireShape(checkpoint, name, [rows, columns]);
         // From the numbers that are stored, whatever is computed in.
-        using var weight = checkpoint.Read(name);
-        return format == WeightFormat.Int8 ? Int8Matrix.Quantize(weight, name, placement.DType, placement.Device) : Nf4Matrix.Quantize(weight, name, placement.DType, placement.Device);
+        WeightMatrix quantized;
+        using (var weight = checkpoint.Read(name))
+            quantized = format == WeightFormat.Int8 ? Int8Matrix.Quantize(weight, name, placement.DType, placement.Device) : Nf4Matrix.Quantize(weight, name, placement.DType, placement.Device);
+        // In the heap, codes that stay break up the holes of what was read, and the next no longer fits there.
+        HeapMemory.GiveBack();
+        return quantized;
     }
 
     /// <summary>Makes sure that a tensor is there and has the shape that the config calls for.</summary>
