@@ -1,7 +1,6 @@
 using AsFT.MLNet.FineTuning;
 using AsFT.MLNet.Persistence;
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
 namespace AsFT.MLNet;

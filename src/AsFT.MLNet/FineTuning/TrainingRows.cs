@@ -2,7 +2,6 @@ using AsFT.MLNet.Batching;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Training;
 using Microsoft.ML;
-using Microsoft.ML.Data;
 
 namespace AsFT.MLNet.FineTuning;
 

@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using AsFT.Torch.Input;
-using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Chat;
 

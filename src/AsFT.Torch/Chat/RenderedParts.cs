@@ -90,7 +90,7 @@ internal sealed class RenderedParts
         }
     }
 
-    private IReadOnlyList<(int Start, int End)> Supervised(SupervisedTurns turns, Func<int, string?> promptOf)
+    private List<(int Start, int End)> Supervised(SupervisedTurns turns, Func<int, string?> promptOf)
     {
         var answers = Enumerable.Range(0, _messages.Count).Where(i => _messages[i].Role == ChatMessage.AssistantRole).ToList();
         if (turns == SupervisedTurns.Last) answers = answers[^1..];

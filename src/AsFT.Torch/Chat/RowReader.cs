@@ -1,6 +1,5 @@
 using System.Text.Json;
 using AsFT.Torch.Input;
-using AsFT.Torch.Tokenization;
 
 namespace AsFT.Torch.Chat;
 
