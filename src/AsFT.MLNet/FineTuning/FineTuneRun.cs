@@ -210,7 +210,16 @@ internal sealed class FineTuneRun(AsftFineTuneOptions options, ComputePlacement 
         // Without a direction only λ = 0 comes here (the options are checked), and there is nothing to measure.
         if (direction is null && options.Projection != AlignmentProjection.None) return null;
         Stage($"Penalty: {options.Projection} on {adapter.Layers.Count} layers");
-        var penalty = new AlignmentPenalty(direction, adapter.Layers, options.Penalty, cancellationToken: cancellationToken);
+        // A matter of minutes on a large model without a GPU: a sign of life for each tenth.
+        const int Parts = 10;
+        var told = 0;
+        var reports = new DirectProgress<AlignmentDirectionProgress>(report =>
+        {
+            if (report.LayerCount <= Parts || Parts * report.LayersDone / report.LayerCount == told) return;
+            told = Parts * report.LayersDone / report.LayerCount;
+            Stage($"Penalty: {report.LayersDone} of {report.LayerCount} layers");
+        });
+        var penalty = new AlignmentPenalty(direction, adapter.Layers, options.Penalty, reports, cancellationToken);
         if (penalty.SpectrumReport is { } report) Stage(report);
         return penalty;
     }
