@@ -52,8 +52,24 @@ internal sealed class PlanCommand : ToolCommand
             run.Say($"With {MemoryPlan.Text(Reserve)} for the driver and what the allocator cannot use: {(fits.Count > 0 ? $"fits a card of {string.Join(", ", fits.Select(card => $"{card} GB"))}" : $"fits none of {string.Join(", ", Cards.Select(card => $"{card} GB"))}")}.");
         run.SayJson(new
         {
-            model = folder, rows, width, device = placement.Device.type.ToString().ToLowerInvariant(), dtype = placement.DType.ToString().ToLowerInvariant(), weightFormat = plan.Format,
-            plan.Weights, plan.Adapter, plan.Penalty, plan.Activations, plan.Logits, plan.Workspace, plan.Dequantized, plan.Held, plan.Runtime, plan.Direction, plan.Total, plan.Host,
+            model = folder,
+            rows,
+            width,
+            device = placement.Device.type.ToString().ToLowerInvariant(),
+            dtype = placement.DType.ToString().ToLowerInvariant(),
+            weightFormat = plan.Format,
+            plan.Weights,
+            plan.Adapter,
+            plan.Penalty,
+            plan.Activations,
+            plan.Logits,
+            plan.Workspace,
+            plan.Dequantized,
+            plan.Held,
+            plan.Runtime,
+            plan.Direction,
+            plan.Total,
+            plan.Host,
             fits = isGpu ? fits : null,
         });
         return ExitCode.Success;

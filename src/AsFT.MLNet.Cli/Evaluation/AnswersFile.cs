@@ -32,7 +32,7 @@ internal sealed class AnswersFile
             prompts.Add(row with { Response = reader.Response });
         }
         if (prompts.Count == 0) throw new InvalidDataException($"'{path}' holds no records.");
-        if ( prompts.All(row => string.IsNullOrWhiteSpace(row.Response)))
+        if (prompts.All(row => string.IsNullOrWhiteSpace(row.Response)))
             throw new InvalidDataException($"'{path}' holds no answer at all: the field response is empty in all {prompts.Count} rows.");
         Prompts = prompts;
     }

@@ -4,9 +4,9 @@ using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
 using AsFT.Torch.Tests.Checkpoints;
+using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Tests.Models.Families;
 using AsFT.Torch.Tests.Models.Weights;
-using AsFT.Torch.Tests.Models;
 using AsFT.Torch.Training;
 using static TorchSharp.torch;
 
