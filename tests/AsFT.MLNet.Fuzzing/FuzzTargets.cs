@@ -6,6 +6,7 @@ using AsFT.Torch.Alignment;
 using AsFT.Torch.Chat;
 using AsFT.Torch.Checkpoints;
 using AsFT.Torch.Models;
+using AsFT.Torch.Runtime;
 using AsFT.Torch.Tokenization;
 using Microsoft.ML;
 
@@ -19,6 +20,16 @@ internal static class FuzzTargets
     private static readonly string Aligned = Path.Combine(Data, "models", "stories260K-aligned");
     private static readonly string Base = Path.Combine(Data, "models", "stories260K");
     private static readonly Lazy<Scratch> Scratch = new(() => new Scratch());
+
+    private static readonly Lazy<CausalLanguageModel> Model = new(() => CausalLanguageModel.Load(Aligned, new ComputePlacement(TorchSharp.torch.CPU, TorchSharp.torch.ScalarType.Float32)));
+
+    private static readonly Lazy<(byte[] Config, byte[] Weights)> SavedAdapter = new(() =>
+    {
+        using var adapter = LoraAdapter.Attach(Model.Value, new LoraOptions { Rank = 1 }, seed: 1);
+        var folder = Path.Combine(Scratch.Value.Folder, "saved");
+        adapter.Save(folder);
+        return (File.ReadAllBytes(Path.Combine(folder, "adapter_config.json")), File.ReadAllBytes(Path.Combine(folder, "adapter_model.safetensors")));
+    });
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
@@ -38,6 +49,11 @@ internal static class FuzzTargets
         OfFile("comparison", ".json", path => ComparisonConfig.Load(path), () => Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Comparisons")).Select(path => (Path.GetFileName(path), File.ReadAllBytes(path)))),
         OfFile("instructions", ".jsonl", path => Enumerate(new MLContext().Data.LoadFromInstructionFile(path)),
             () => [("lines", Bytes("{\"instruction\":\"a\",\"input\":\"b\",\"output\":\"c\"}\n{\"instruction\":\"\\u00e4\",\"output\":\"\"}\n")), ("array", Bytes("[{\"instruction\":\"a\",\"input\":null,\"output\":\"c\"}]"))]),
+        OfFile("conversations", ".jsonl", Converse,
+            () => [("messages", Bytes("{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]},{\"role\":\"assistant\",\"content\":\"b\",\"tool_calls\":null,\"weight\":1}]}\n")),
+                ("sharegpt", Bytes("[{\"system\":\"s\",\"conversations\":[{\"from\":\"human\",\"value\":\"\\u00e4\"},{\"from\":\"gpt\",\"value\":\"c\"}],\"tools\":[]}]")),
+                ("trl", Bytes("{\"prompt\":[{\"role\":\"user\",\"content\":\"a\"}],\"completion\":[{\"role\":\"assistant\",\"content\":\"b\"}]}"))]),
+        OfFolder("adapter", "adapter_model.safetensors", [], LoadAdapter, () => [("adapter", SavedAdapter.Value.Weights)]),
         OfFile("judged-answers", ".jsonl", path => Enumerate(new MLContext().Data.LoadFromBeaverTailsFile(path)),
             () => [("lines", Bytes("{\"prompt\":\"a\",\"response\":\"b\",\"category\":{\"animal_abuse\":true}}\n"))]),
     ];
@@ -129,6 +145,33 @@ internal static class FuzzTargets
             var path = Path.Combine(Scratch.Value.Folder, $"{encoding}.safetensors");
             AlignmentDirection.BuildToFile(aligned, baseline, ["model.layers.0.self_attn.k_proj"], path, new AlignmentDirectionFormat { Encoding = encoding, Rank = encoding is AlignmentDirectionEncoding.Factors or AlignmentDirectionEncoding.Spectrum ? 2 : null });
             yield return (encoding.ToString(), File.ReadAllBytes(path));
+        }
+    }
+
+    private static void LoadAdapter(string folder)
+    {
+        Scratch.Value.Write("adapter_config.json", SavedAdapter.Value.Config);
+        LoraAdapter.Load(Model.Value, folder).Dispose();
+    }
+
+    // The rows, and the conversations that they hold, as a template writes them.
+    private static void Converse(string path)
+    {
+        var rows = new MLContext().Data.LoadFromInstructionFile(path);
+        Enumerate(rows);
+        if (rows.Schema.GetColumnOrNull("Messages") is null) return;
+        var (template, tokenizer) = (ChatTemplates.Load(Aligned), LanguageTokenizer.Load(Aligned));
+        foreach (var text in Microsoft.ML.Data.ColumnCursorExtensions.GetColumn<string>(rows, "Messages"))
+        {
+            if (Conversation.Parse(text, "row").Example is not { Response: not null } example) continue;
+            try
+            {
+                template.Tokenize(tokenizer, example);
+            }
+            catch (RefusedConversationException)
+            {
+                // A template may refuse a conversation.
+            }
         }
     }
 
