@@ -23,10 +23,10 @@ internal static class FineTuneReader
         saved.Options.WeightFormat = loading.WeightFormat ?? saved.Options.WeightFormat;
         loading.Configure?.Invoke(saved.Options);
         saved.Options.Seed = HostDefaults.Seed(environment, saved.Options.Seed);
-        Check(saved.Options, parts, isConfigured: loading.Configure is not null);
+        RequireRight(() => OptionsCheck.ValidateAnswering(saved.Options), parts, isConfigured: loading.Configure is not null);
         var model = LocatedModel.Open(parts, saved.Model, saved.IsModelEmbedded, loading.ModelPath, loading, saved.Role);
         saved.Options.AlignedModelPath = model.Folder;
-        CheckTemplate(model, saved.Options.Template);
+        CheckTemplate(model, saved.Options.Template, parts, isConfigured: loading.Configure is not null);
         return (new ModelSource(() =>
         {
             model.CheckContents();
@@ -35,11 +35,11 @@ internal static class FineTuneReader
     }
 
     // A wrong name is found on loading, not with the first answer.
-    private static void CheckTemplate(LocatedModel model, string template)
+    private static void CheckTemplate(LocatedModel model, string template, SavedParts parts, bool isConfigured)
     {
         try
         {
-            ChatTemplates.Load(model.Folder, template);
+            RequireRight(() => ChatTemplates.Load(model.Folder, template), parts, isConfigured);
         }
         catch
         {
@@ -48,11 +48,12 @@ internal static class FineTuneReader
         }
     }
 
-    private static void Check(AsftFineTuneOptions options, SavedParts parts, bool isConfigured)
+    // What is wrong in the zip is told of the zip; what the caller configures may be the caller's.
+    private static void RequireRight(Action check, SavedParts parts, bool isConfigured)
     {
         try
         {
-            OptionsCheck.ValidateAnswering(options);
+            check();
         }
         catch (ArgumentException e) when (!isConfigured)
         {

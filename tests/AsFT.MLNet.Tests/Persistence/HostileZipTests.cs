@@ -95,6 +95,7 @@ public sealed class HostileZipTests(TrainedFixture trained) : IClassFixture<Trai
     [Theory]
     [InlineData("\"Options\": {", "\"Options\": null, \"Rest\": {")]
     [InlineData("\"Template\": \"plain\"", "\"Template\": null")]
+    [InlineData("\"Template\": \"plain\"", "\"Template\": \"plaih\"")]
     [InlineData("\"q_proj\"", "null")]
     [InlineData("\"Files\": [", "\"Files\": [ null,")]
     [InlineData("\"Rank\": 8", "\"Rank\": null")]
