@@ -38,9 +38,10 @@ public sealed class JudgeMemoryTests : IDisposable
             return Live() - before;
         }
         Left(1);
-        // TorchSharp's count grows by one for each Parameter ever made, freed or not; beyond that nothing may stay, and nothing per step.
+        // TorchSharp's count grows by one for each Parameter ever made, freed or not; beyond that nothing may stay per step or epoch. What
+        // other tests left is finalized whenever it happens to be, so the counts may differ by a few.
         var (few, many) = (Left(1), Left(20));
-        Assert.Equal(few, many);
+        Assert.True(many - few < 20 - 1, $"One epoch leaves {few} tensors, twenty leave {many}.");
     }
 
     // Views that a run hands to libtorch are freed by their finalizers.
